@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts of a leg and a level make a verdict. No library type comes in here, no level goes out. Unknown means refuse. */
+#ifndef PROXY_POLICY_DECIDE_H
+#define PROXY_POLICY_DECIDE_H
+
+#include <stdbool.h>
+
+#include "policy/level.h"
+#include "xmpp/reason.h"
+
+/* The network-facing leg as observed. Plain values. */
+struct leg_facts {
+	bool encrypted;
+	int tls_version;             /* 10, 11, 12, 13; 0 when not encrypted */
+	bool extended_master_secret; /* true for TLS 1.3 */
+	bool identity_verified;
+};
+
+struct verdict {
+	bool allow;
+	enum reason reason; /* REASON_NONE when allowed */
+};
+
+/* mode monitor allows what enforce refuses, keeping the reason. */
+struct verdict policy_decide(enum mode mode, enum level level, const struct leg_facts *facts);
+
+#endif

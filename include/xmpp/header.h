@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Stream headers: reading what a peer sent, checking it (NEG-15, NEG-18), writing our own (NEG-1). */
+#ifndef PROXY_XMPP_HEADER_H
+#define PROXY_XMPP_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/strbuf.h"
+#include "xmpp/reason.h"
+#include "xmpp/xmlstream.h"
+
+/* A header as received; all strings owned, NULL where absent. */
+struct stream_header {
+	char *from;
+	char *to;
+	char *id;
+	char *lang;
+	char *content_ns; /* the default namespace, NULL when none is declared or it is the streams namespace
+			     (prefix-free style, NEG-19) */
+	char *prefix;     /* the streams prefix the peer uses, "" for prefix-free */
+	char *ns;         /* of the root element */
+	char *name;       /* of the root element */
+	bool has_version;
+	bool version_valid; /* digits "." digits */
+	unsigned major, minor;
+};
+
+void stream_header_read(struct stream_header *h, const struct xml_node *root, const struct xml_decl *decls,
+			size_t count);
+void stream_header_fini(struct stream_header *h);
+
+/*
+ * Root element, stream namespace and content namespace (content_ns is "jabber:client" or "jabber:server").
+ * Returns REASON_NONE or why it is refused. Prefix-free headers (no content namespace yet) pass.
+ */
+enum reason stream_header_check(const struct stream_header *h, const char *content_ns);
+
+/* What we answer. NULL members are left out, except that `from` NULL is written as from=''. */
+struct stream_reply {
+	const char *content_ns;
+	const char *from;
+	const char *to;
+	const char *id;
+	const char *lang;
+	bool version; /* version='1.0' */
+};
+/* <?xml version='1.0'?><stream:stream from='' id='' to='' version='1.0' xml:lang='' xmlns='' xmlns:stream='…'> in
+ * exactly this attribute order. */
+void stream_reply_write(struct strbuf *out, const struct stream_reply *reply);
+
+/* The domain of a JID by RFC 7622 section 3.1's order (cut at the first '/', then the first '@'), lower-cased ASCII,
+ * one trailing dot removed. Returns false (out = "") when it is empty or longer than 255 bytes. size >=
+ * XMPP_DOMAIN_SIZE. */
+#define XMPP_DOMAIN_SIZE 256
+bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE]);
+/* The bare JID (no resource), domain normalised as above; false when malformed or over XMPP_JID_SIZE-1 bytes. */
+#define XMPP_JID_SIZE 1024
+bool jid_bare(const char *jid, char out[XMPP_JID_SIZE]);
+/* domain, normalised, from a configuration name or header attribute that must be a bare domain: no '@', no '/'. */
+bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE]);
+
+#endif

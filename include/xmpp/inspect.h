@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inspector reads along while two joined legs talk and decides which bytes pass: whole first-level elements as they
+ * came (NEG-36), features with byte ranges left out (NEG-12, 13, 24), the stream restart after SASL success and none
+ * after SASL2 (NEG-22), the initiating side held back while a SASL step is unanswered (NEG-23), compression and a
+ * second STARTTLS refused, attempts counted (SASL-10), mechanism and identity learnt, secrets never kept. No I/O: it
+ * calls the operations given to it, never from inside the XML parser.
+ */
+#ifndef PROXY_XMPP_INSPECT_H
+#define PROXY_XMPP_INSPECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xmpp/features.h"
+#include "xmpp/reason.h"
+
+enum inspect_side { INSPECT_INITIATOR, INSPECT_RESPONDER, INSPECT_SIDES };
+
+enum inspect_note {
+	INSPECT_NOTE_CHANNEL_BINDING,   /* the inner leg offers -PLUS or a channel-binding list (SASL-3) */
+	INSPECT_NOTE_STANZA_VIOLATION,  /* followed by fail */
+	INSPECT_NOTE_IDENTITY_MISMATCH, /* authenticated as somebody else than the header's `from` said (SASL-9) */
+	INSPECT_NOTE_STARTTLS_CUT,      /* the backend offered STARTTLS inside: cut out */
+	INSPECT_NOTE_COMPRESSION_CUT,
+	INSPECT_NOTE_COUNT
+};
+
+/* The session's side of it. None may free or feed the inspector; `fail` is the last call it makes. */
+struct inspect_ops {
+	/* Bytes that came from `from`, to be sent to the other side unchanged. */
+	void (*pass)(void *ctx, enum inspect_side from, const void *data, size_t len);
+	/* Bytes of our own, back to the side named. */
+	void (*reply)(void *ctx, enum inspect_side to, const void *data, size_t len);
+	void (*note)(void *ctx, enum inspect_note note);
+	/* method: SASL mechanism or "jabber:iq:auth". identity: bare JID, "" if it could not be learnt. May come a
+	 * second time when the bind result tells the identity better. */
+	void (*authenticated)(void *ctx, const char *method, const char *identity);
+	/* `side` closed its stream; its close tag has been passed. Nothing more is read from it. */
+	void (*closed)(void *ctx, enum inspect_side side);
+	/* Nothing is left to inspect: whatever comes now passes without this inspector (limits.stanza: 0). Last call.
+	 */
+	void (*blind)(void *ctx);
+	/*
+	 * The stream must end: `culprit` broke it. What either side must still be told (stream error to the culprit,
+	 * close tag or error to the other: section 4) has already been given to `reply`.
+	 */
+	void (*fail)(void *ctx, enum inspect_side culprit, enum reason reason);
+};
+
+struct inspect_params {
+	const char *content_ns;
+	const char *domain;           /* the local domain; a header after SASL must name it again (NEG-9) */
+	size_t unauthenticated_limit; /* limits.unauthenticated-stanza */
+	size_t stanza_limit;          /* limits.stanza; 0: blind after authentication */
+	unsigned depth;
+	unsigned auth_attempts; /* failures allowed; the next is policy-violation */
+	bool strip_compression;
+	const void *initiator_header; /* the header already sent on to the responder: read, not passed again */
+	size_t initiator_header_len;
+	const struct inspect_ops *ops;
+	void *ctx;
+};
+
+struct inspector;
+
+/* The responder's stream begins at its header: everything it sent goes through inspect_feed. params' strings are
+ * copied. */
+struct inspector *inspect_new(const struct inspect_params *params);
+void inspect_free(struct inspector **ins);
+
+/*
+ * Bytes that came from `side`. All are taken: what may not pass yet is kept (bounded by the element limit plus what was
+ * fed while held back). No-op after fail or blind.
+ */
+void inspect_feed(struct inspector *ins, enum inspect_side side, const void *data, size_t len);
+/* False while `side` is held back: the caller stops reading that leg until this is true again (ask after every feed of
+ * the other side). */
+bool inspect_wants(const struct inspector *ins, enum inspect_side side);
+/* Ends the stream from outside (shutdown, timeout, the other leg is gone): tells `side` by stream error with its own
+ * prefix through ops->reply, or nothing where an element is half sent. */
+void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reason);
+
+bool inspect_is_authenticated(const struct inspector *ins);
+bool inspect_is_closed(const struct inspector *ins, enum inspect_side side);
+/* First-level elements passed from that side. */
+uint64_t inspect_elements(const struct inspector *ins, enum inspect_side side);
+/* Does an incomplete element of `side` wait here? */
+bool inspect_mid_element(const struct inspector *ins, enum inspect_side side);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The negotiators: what brings one leg to "encrypted as policy demands, header exchanged". Const tables, a row per
+ * state, a handler per event; no handler means protocol violation, and the stream fails (default deny). No I/O here:
+ * handlers append actions, which the session runs after the parser has returned.
+ *
+ * The caller owns the xmlstream. It passes each event on and STOPs the parser after every event while negotiating.
+ */
+#ifndef PROXY_XMPP_NEGOTIATE_H
+#define PROXY_XMPP_NEGOTIATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xmpp/features.h"
+#include "xmpp/header.h"
+#include "xmpp/reason.h"
+#include "xmpp/xmlstream.h"
+
+enum neg_action_kind {
+	NEG_SEND,      /* bytes to this leg */
+	NEG_START_TLS, /* stop reading, see that the input is empty, flush, begin TLS as the server (accept) or client
+			  (connect) */
+	NEG_RESET_XML, /* throw the parser away, begin a new one */
+	NEG_NOTE,      /* something the record must say */
+	NEG_READY,     /* negotiated; the caller goes on (accept: route and dial; connect: facts and verdict) */
+	NEG_FAIL,      /* ended for `reason`; what the peer is told stands in SEND actions before this one */
+	NEG_ACTION_KINDS
+};
+
+enum neg_note {
+	NEG_NOTE_STARTTLS_IGNORED,    /* told <required/>, sent something else in plaintext */
+	NEG_NOTE_CREDENTIALS_EXPOSED, /* a password crossed in plaintext */
+	NEG_NOTE_STANZA_VIOLATION,    /* restricted XML, too big, too deep … */
+	NEG_NOTE_STARTTLS_INJECTION,  /* bytes behind <starttls/> */
+	NEG_NOTE_COUNT
+};
+
+struct neg_action {
+	enum neg_action_kind kind;
+	const char *data; /* SEND */
+	size_t len;
+	enum neg_note note;
+	enum reason reason; /* FAIL */
+};
+
+struct negotiator;
+
+#define NEG_ID_SIZE 40
+struct neg_accept_params {
+	const char *content_ns;     /* XMPP_NS_CLIENT or XMPP_NS_SERVER */
+	const char *default_domain; /* named in errors before the peer named one of ours; may be NULL: from='' */
+	bool direct_tls;            /* TLS comes first: begin by waiting for _secured */
+	bool (*hosts)(void *ctx, const char *domain);     /* normalised domain: is it one of ours on this role? */
+	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]); /* unpredictable, never repeated (NEG-2) */
+	void (*log_state)(void *ctx, const char *from, const char *to); /* may be NULL */
+	void *ctx;
+};
+/* We are the receiving entity. params is copied (strings included). */
+struct negotiator *negotiate_accept_new(const struct neg_accept_params *params);
+
+struct neg_connect_params {
+	const char *content_ns;
+	const void *header; /* the initiating entity's last header, byte for byte, prolog included: sent first */
+	size_t header_len;
+	bool strip_compression;
+	void (*log_state)(void *ctx, const char *from, const char *to);
+	void *ctx;
+};
+/* We are the initiating entity, towards a plaintext backend (tls: never). The first action, NEG_SEND, is there at once.
+ */
+struct negotiator *negotiate_connect_new(const struct neg_connect_params *params);
+
+void negotiate_free(struct negotiator **n);
+
+/* Events. After NEG_FAIL all of them are ignored. */
+void negotiate_open(struct negotiator *n, const struct xml_node *root, const struct xml_decl *decls, size_t decl_count);
+void negotiate_element(struct negotiator *n, const struct xml_node *element);
+void negotiate_close(struct negotiator *n);                          /* the peer closed its stream */
+void negotiate_xml_failed(struct negotiator *n, enum reason reason); /* the parser refused */
+void negotiate_injected(struct negotiator *n);                       /* bytes stood behind <starttls/> or <proceed/> */
+/* TLS is up; certificate_domain is the local domain whose certificate was presented (accept side), never NULL there. */
+void negotiate_secured(struct negotiator *n, const char *certificate_domain);
+/* A deadline passed. begun: has the peer sent any of its header (row 2)? */
+void negotiate_timeout(struct negotiator *n, bool begun);
+/*
+ * Ends it from outside, in any state but after FAIL (the backend is down, shutdown): header if none was sent on this
+ * stream, stream error, close tag. condition other than NONE replaces the reason's own (NEG-38 row 32).
+ */
+void negotiate_refuse(struct negotiator *n, enum reason reason, enum xmpp_error condition);
+
+/* Takes the oldest action; false when there is none. data stays valid until the next call on n. */
+bool negotiate_next(struct negotiator *n, struct neg_action *out);
+
+/* Questions. */
+const char *negotiate_state(const struct negotiator *n); /* "wait-starttls" */
+bool negotiate_is_ready(const struct negotiator *n);
+bool negotiate_is_failed(const struct negotiator *n);
+bool negotiate_in_handshake(const struct negotiator *n);
+/* The stream header received last (after TLS: only that one; everything before is forgotten). Valid while n lives. */
+const struct stream_header *negotiate_header(const struct negotiator *n);
+/* Accept: the domain chosen so far, normalised: by the pre-TLS header for the certificate, by the post-TLS header once
+ * READY. "" if none. */
+const char *negotiate_domain(const struct negotiator *n);
+/* Connect: the features received; for READY and for REASON_BACKEND_MISCONFIGURED. NULL before. */
+const struct features *negotiate_features(const struct negotiator *n);
+/* Connect: the condition of the stream error the far side sent (REASON_BACKEND_REFUSED), else NONE. */
+enum xmpp_error negotiate_peer_error(const struct negotiator *n);
+
+#endif

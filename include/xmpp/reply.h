@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The few elements portcullis itself sends, as bytes: one place so that tests can hold them (XML-14). */
+#ifndef PROXY_XMPP_REPLY_H
+#define PROXY_XMPP_REPLY_H
+
+#include <stdbool.h>
+
+#include "base/strbuf.h"
+#include "xmpp/reason.h"
+
+/* <stream:features><starttls xmlns='…'><required/></starttls></stream:features> (NEG-4) */
+void reply_features_starttls(struct strbuf *out);
+/* <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
+void reply_proceed(struct strbuf *out);
+/* <failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> (the close tag follows separately) */
+void reply_starttls_failure(struct strbuf *out);
+/* <failure xmlns='NS'><CONDITION/></failure>; for SASL2 the condition carries its own xmlns (XEP-0388). */
+void reply_sasl_failure(struct strbuf *out, bool sasl2, const char *condition);
+/* <failure xmlns='http://jabber.org/protocol/compress'><setup-failed/></failure> */
+void reply_compress_failure(struct strbuf *out);
+/*
+ * The stream error of `reason` and the stream's close tag, written with the direction's own streams prefix ("stream",
+ * anything else, or "" for prefix-free: NEG-19). A reason without a condition writes nothing at all.
+ */
+void reply_stream_error(struct strbuf *out, enum reason reason, const char *prefix);
+/* As above with another condition than the reason's own (passing on a backend's host-unknown). */
+void reply_stream_error_as(struct strbuf *out, enum xmpp_error condition, const char *text, const char *prefix);
+/* </stream:stream> */
+void reply_close(struct strbuf *out, const char *prefix);
+
+#endif
