@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection table of the shared mapping, between shared.c and shared_table.c only. */
+#ifndef PROXY_BASE_SHARED_PRIVATE_H
+#define PROXY_BASE_SHARED_PRIVATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/shared.h"
+
+struct shared_table;
+
+size_t shared_table_size(unsigned workers, uint32_t connections_max);
+/* The memory is zero. */
+void shared_table_init(struct shared_table *t, unsigned workers, uint32_t connections_max, uint32_t per_address_max);
+enum shared_admit shared_table_admit(struct shared_table *t, unsigned worker, const struct addr_key *key);
+void shared_table_release(struct shared_table *t, unsigned worker, const struct addr_key *key);
+void shared_table_reap(struct shared_table *t, unsigned worker);
+
+#endif
