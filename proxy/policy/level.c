@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names and predicates of roles, modes and levels. A value outside its enum has the name "unknown" and the strictest
+ * answer of every predicate, so that a slip elsewhere refuses instead of letting through.
+ */
+#include "policy/level.h"
+
+#include <stddef.h>
+
+#include "base/array.h"
+#include "xmpp/names.h"
+
+static const struct {
+	const char *name;
+	bool inbound;
+	const char *ns;
+	const char *alpn;
+} roles[] = {
+    [ROLE_C2S_INBOUND] = {"c2s-inbound", true, XMPP_NS_CLIENT, "xmpp-client"},
+    [ROLE_S2S_INBOUND] = {"s2s-inbound", true, XMPP_NS_SERVER, "xmpp-server"},
+    [ROLE_S2S_OUTBOUND] = {"s2s-outbound", false, XMPP_NS_SERVER, "xmpp-server"},
+    [ROLE_C2S_OUTBOUND] = {"c2s-outbound", false, XMPP_NS_CLIENT, "xmpp-client"},
+};
+_Static_assert(ARRAY_LEN(roles) == ROLE_COUNT, "role without a row");
+
+static const char *const modes[] = {[MODE_ENFORCE] = "enforce", [MODE_MONITOR] = "monitor"};
+_Static_assert(ARRAY_LEN(modes) == MODE_COUNT, "mode without a name");
+
+static const char *const levels[] = {
+    [LEVEL_NONE] = "none",
+    [LEVEL_MAY] = "may",
+    [LEVEL_ENCRYPT] = "encrypt",
+    [LEVEL_VERIFY] = "verify",
+    [LEVEL_DANE] = "dane",
+    [LEVEL_DANE_ONLY] = "dane-only",
+    [LEVEL_FINGERPRINT] = "fingerprint",
+};
+_Static_assert(ARRAY_LEN(levels) == LEVEL_COUNT, "level without a name");
+
+static bool known_role(enum role role)
+{
+	return (size_t)role < ARRAY_LEN(roles);
+}
+
+const char *role_name(enum role role)
+{
+	return known_role(role) ? roles[role].name : "unknown";
+}
+
+const char *mode_name(enum mode mode)
+{
+	return (size_t)mode < ARRAY_LEN(modes) ? modes[mode] : "unknown";
+}
+
+const char *level_name(enum level level)
+{
+	return (size_t)level < ARRAY_LEN(levels) ? levels[level] : "unknown";
+}
+
+bool role_is_inbound(enum role role)
+{
+	return !known_role(role) || roles[role].inbound;
+}
+
+const char *role_content_ns(enum role role)
+{
+	return known_role(role) ? roles[role].ns : "";
+}
+
+const char *role_alpn(enum role role)
+{
+	return known_role(role) ? roles[role].alpn : "";
+}
+
+bool level_needs_tls(enum level level)
+{
+	return (size_t)level >= LEVEL_ENCRYPT;
+}
+
+bool level_needs_identity(enum level level)
+{
+	return (size_t)level >= LEVEL_VERIFY;
+}

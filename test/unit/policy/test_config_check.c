@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* Rules between keys, each with the remedy in its message. */
+#include "policy/config_private.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "config_lines.h"
+
+#define TWO(a, b) \
+	"listeners:\n- {role: c2s-inbound, address: \"" a "\"}\n- {role: c2s-inbound, address: \"" b "\"}\n" DOMAINS
+static void listeners(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {TWO("[::]:5222", "[::]:5223"), ""},
+	    {TWO("127.0.0.1:5222", "127.0.0.2:5222"), ""},
+	    {TWO("[::]:5222", "[::]:5222"),
+	     "3:32: \"listeners[1].address\" is taken: listeners[0] listens on [::]:5222"},
+	    {TWO("127.0.0.1:5222", "[::]:5222"),
+	     "3:32: \"listeners[1].address\" is taken: listeners[0] listens on 127.0.0.1:5222"},
+	    {TWO("0.0.0.0:5222", "192.0.2.1:5222"),
+	     "3:32: \"listeners[1].address\" is taken: listeners[0] listens on 0.0.0.0:5222"},
+	    {"listeners: [{role: s2s-inbound, address: \"[::]:1\"}]\ndomains: [{name: x}]\n",
+	     "1:20: \"listeners[0].role: s2s-inbound\" is not available in this version"},
+	};
+	assert_cases(cases);
+}
+
+#define NAMED(keys) "- {certificate: c, private-key: k, backend: {c2s: \"127.0.0.1:1\"}, " keys "}\n"
+static void names(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {"domains:\n" NAMED("name: a.example") NAMED("name: b.example, server-names: [x.example]") LISTENERS, ""},
+	    {"domains:\n" NAMED("name: a.example") NAMED("name: A.Example.") LISTENERS,
+	     "3:73: \"domains[1].name\": a.example already belongs to domains[0]"},
+	    {"domains:\n" NAMED("name: a.example, server-names: [X.example]") NAMED("name: x.example") LISTENERS,
+	     "3:73: \"domains[1].name\": x.example already belongs to domains[0]"},
+	    {"domains:\n" NAMED("name: a.example") NAMED("name: b.example, server-names: [a.example]") LISTENERS,
+	     "3:3: \"domains[1].server-names\": a.example already belongs to domains[0]"},
+	    {"domains:\n" NAMED("name: a.example, server-names: [x.example, x.example]") LISTENERS,
+	     "2:3: \"domains[0].server-names\": x.example is given twice, or is the domain itself"},
+	    {"domains:\n" NAMED("name: a.example, server-names: [a.example]") LISTENERS,
+	     "2:3: \"domains[0].server-names\": a.example is given twice, or is the domain itself"},
+	};
+	assert_cases(cases);
+}
+
+#define WITH(keys) "domains:\n- {name: a.example, backend: {c2s: \"127.0.0.1:1\"}" keys "}\n" LISTENERS
+static void certificates(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {WITH(", certificate: c, private-key: k"), ""},
+	    {WITH(", certificate: c"), "2:65: \"domains[0].certificate\" needs \"private-key\""},
+	    {WITH(", private-key: k"), "2:65: \"domains[0].private-key\" needs \"certificate\""},
+	    {WITH(", ocsp-response: c"),
+	     "2:67: \"domains[0].ocsp-response\" needs \"certificate\" and \"private-key\""},
+	    {WITH(""),
+	     "2:3: \"domains[0]\" needs \"certificate\" and \"private-key\": a c2s-inbound listener speaks TLS "
+	     "for it"},
+	};
+	assert_cases(cases);
+}
+
+#define TO(keys) "domains:\n- {name: a.example, certificate: c, private-key: k" keys "}\n" LISTENERS
+#define LOOP(a) \
+	"2:68: \"domains[0].backend.c2s\": " a " is where listeners[0] listens: the proxy would connect to itself"
+#define REMOTE(a)                                                                                                    \
+	"2:68: \"domains[0].backend.c2s\": plaintext to " a ", which is neither on loopback nor a Unix socket: put " \
+	"the proxy on that host, or set \"allow-remote-plaintext: true\" if the network between is yours"
+#define NEEDED                                                                                                 \
+	" \"domains[0]\" needs \"backend.c2s\": where the legacy server takes the clients of the c2s-inbound " \
+	"listener "                                                                                            \
+	"(example: \"127.0.0.1:15222\")"
+static void backends(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {TO(", backend: {c2s: \"[::1]:15222\"}"), ""},
+	    {TO(", backend: {c2s: \"unix:/run/x\"}"), ""},
+	    {TO(", backend: {c2s: \"192.0.2.1:5222\", allow-remote-plaintext: true}"), ""},
+	    {TO(", backend: {c2s: \"127.0.0.1:5222\"}"), LOOP("127.0.0.1:5222")},
+	    {TO(", backend: {c2s: \"[::1]:5222\"}"), LOOP("[::1]:5222")},
+	    {TO(", backend: {c2s: \"192.0.2.1:5223\"}"), REMOTE("192.0.2.1:5223")},
+	    {TO(", backend: {c2s: \"10.0.0.1:5223\", allow-remote-plaintext: false}"), REMOTE("10.0.0.1:5223")},
+	    {TO(""), "2:3:" NEEDED},
+	    {TO(", backend: {}"), "2:62:" NEEDED},
+	    {TO(", backend: {c2s: null}"), "2:62:" NEEDED},
+	    {TO(", backend: {c2s: nonsense}"), "2:68: \"domains[0].backend.c2s\": \"nonsense\": "},
+	};
+	struct config_case exact[sizeof(cases) / sizeof(cases[0]) - 1];
+	memcpy(exact, cases, sizeof(exact));
+	assert_cases(exact);
+	/* What could not be read is not reported as missing too. */
+	int loaded;
+	const struct config_case *last = &cases[sizeof(cases) / sizeof(cases[0]) - 1];
+	char *lines = config_lines(last->text, &loaded);
+	assert_memory_equal(lines, last->expected, strlen(last->expected));
+	assert_null(strchr(lines, '\n'));
+	assert_false(loaded);
+	mem_free(lines);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(listeners),
+	    cmocka_unit_test(names),
+	    cmocka_unit_test(certificates),
+	    cmocka_unit_test(backends),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every combination of mode, level and facts against what is written out here by hand: for each set of facts, the
+ * reason at the levels that need nothing, TLS, or TLS and identity.
+ */
+#include "policy/decide.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define N REASON_NONE
+#define PLAIN REASON_TLS_REQUIRED
+#define OLD REASON_TLS_FAILED
+#define EMS REASON_NO_EMS
+#define WHO REASON_INTERNAL
+
+static const struct {
+	struct leg_facts facts;      /* encrypted, version, extended master secret, identity */
+	enum reason encrypt, verify; /* at encrypt; at verify and above. none and may take all */
+} table[] = {
+    {{false, 0, false, false}, PLAIN, PLAIN}, {{false, 0, false, true}, PLAIN, PLAIN},
+    {{false, 0, true, false}, PLAIN, PLAIN},  {{false, 0, true, true}, PLAIN, PLAIN},
+    {{false, 13, true, true}, PLAIN, PLAIN},  {{false, 12, true, true}, PLAIN, PLAIN},
+    {{true, 0, true, true}, OLD, OLD},        {{true, 0, false, false}, OLD, OLD},
+    {{true, 3, true, true}, OLD, OLD},        {{true, 10, true, true}, OLD, OLD},
+    {{true, 10, false, false}, OLD, OLD},     {{true, 11, true, true}, OLD, OLD},
+    {{true, 11, false, true}, OLD, OLD},      {{true, 14, true, true}, OLD, OLD},
+    {{true, -1, true, true}, OLD, OLD},       {{true, 12, false, false}, EMS, EMS},
+    {{true, 12, false, true}, EMS, EMS},      {{true, 12, true, false}, N, WHO},
+    {{true, 12, true, true}, N, N},           {{true, 13, false, false}, EMS, EMS},
+    {{true, 13, false, true}, EMS, EMS},      {{true, 13, true, false}, N, WHO},
+    {{true, 13, true, true}, N, N},
+};
+
+static void every_combination(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const enum reason expected[LEVEL_COUNT] = {
+		    [LEVEL_NONE] = N,
+		    [LEVEL_MAY] = N,
+		    [LEVEL_ENCRYPT] = table[i].encrypt,
+		    [LEVEL_VERIFY] = table[i].verify,
+		    [LEVEL_DANE] = table[i].verify,
+		    [LEVEL_DANE_ONLY] = table[i].verify,
+		    [LEVEL_FINGERPRINT] = table[i].verify,
+		};
+		for (int level = 0; level < LEVEL_COUNT; level++) {
+			struct verdict v = policy_decide(MODE_ENFORCE, (enum level)level, &table[i].facts);
+			assert_int_equal(v.reason, expected[level]);
+			assert_int_equal(v.allow, expected[level] == N);
+			v = policy_decide(MODE_MONITOR, (enum level)level, &table[i].facts);
+			assert_int_equal(v.reason, expected[level]);
+			assert_true(v.allow);
+		}
+	}
+}
+
+static void assert_refused(enum mode mode, enum level level, const struct leg_facts *facts)
+{
+	struct verdict v = policy_decide(mode, level, facts);
+	assert_false(v.allow);
+	assert_int_equal(v.reason, REASON_INTERNAL);
+}
+
+static void what_nobody_knows_is_refused(void **state)
+{
+	(void)state;
+	const struct leg_facts best = {true, 13, true, true};
+	assert_refused(MODE_ENFORCE, LEVEL_COUNT, &best);
+	assert_refused(MODE_MONITOR, LEVEL_COUNT, &best);
+	assert_refused(MODE_ENFORCE, (enum level) - 1, &best);
+	assert_refused(MODE_COUNT, LEVEL_ENCRYPT, &best);
+	assert_refused((enum mode) - 1, LEVEL_NONE, &best);
+	assert_refused(MODE_ENFORCE, LEVEL_ENCRYPT, NULL);
+	assert_refused(MODE_MONITOR, LEVEL_NONE, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_combination),
+	    cmocka_unit_test(what_nobody_knows_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
