@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `portcullis check` for everything TLS: each certificate and key a configuration names, and the strings of the `tls`
+ * block. All findings of one run, each at the line of the key that holds the file. What is found good here makes a
+ * context at the end, so that nothing is accepted that a worker could not load.
+ */
+#include "tls/check.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+
+#include "tls/leaf_private.h"
+#include "tls/ocsp_private.h"
+#include "tls/profile_private.h"
+#include "tls/store_private.h"
+
+static void check_key(const struct config_domain *domain, struct tls_credential *c, struct diag_list *diags)
+{
+	struct errbuf err;
+
+	if (tls_credential_read_key(c, &domain->private_key, &err))
+		diag_add(diags, DIAG_ERROR, domain->private_key.mark, "private-key: %s", err.text);
+	else if (c->count > 0 && X509_check_private_key(c->cert[0], c->key) != 1)
+		diag_add(diags, DIAG_ERROR, domain->private_key.mark,
+			 "private-key: %s does not match the first certificate in %s", domain->private_key.path,
+			 domain->certificate.path);
+	ERR_clear_error();
+}
+
+static void check_context(const struct config *config, const struct config_domain *domain, struct diag_list *diags)
+{
+	struct errbuf err;
+	struct ssl_ctx_st *ctx = tls_context_new(config, domain, ROLE_C2S_INBOUND, &err);
+
+	if (!ctx)
+		diag_add(diags, DIAG_ERROR, domain->certificate.mark, "certificate: OpenSSL refuses it: %s", err.text);
+	SSL_CTX_free(ctx);
+}
+
+static void check_domain(const struct config *config, const struct config_domain *domain, int64_t now,
+			 struct diag_list *diags)
+{
+	struct tls_credential c = {0};
+	size_t before = diags->errors;
+	struct errbuf err;
+
+	if (tls_credential_read_certificates(&c, &domain->certificate, &err)) {
+		diag_add(diags, DIAG_ERROR, domain->certificate.mark, "certificate: %s", err.text);
+	} else {
+		tls_leaf_check(config, domain, &c, now, diags);
+		if (domain->ocsp_response.data)
+			tls_ocsp_check(&domain->ocsp_response, &c, now, diags);
+	}
+	check_key(domain, &c, diags);
+	tls_credential_fini(&c);
+	if (diags->errors == before)
+		check_context(config, domain, diags);
+}
+
+void tls_check(const struct config *config, int64_t now, struct diag_list *diags)
+{
+	struct config plain = *config;
+
+	tls_profile_check(&config->tls, diags);
+	/* The strings were judged above: a fault in them must not be told again for every domain. */
+	plain.tls.ciphers = plain.tls.ciphersuites = plain.tls.groups = NULL;
+	for (size_t i = 0; i < config->domain_count; i++) {
+		if (config->domains[i].certificate.path)
+			check_domain(&plain, &config->domains[i], now, diags);
+	}
+}
+
+void tls_describe_certificate(const struct config_domain *domain, int64_t now, char *out, size_t size)
+{
+	struct tls_credential c = {0};
+	char name[TLS_NAME_TEXT_SIZE], key[TLS_KEY_TEXT_SIZE], date[TLS_DATE_SIZE];
+	struct errbuf err;
+	int64_t until;
+
+	out[0] = '\0';
+	if (tls_credential_read_certificates(&c, &domain->certificate, &err) == 0 && X509_get0_pubkey(c.cert[0]) &&
+	    tls_asn1_time(X509_get0_notAfter(c.cert[0]), &until)) {
+		tls_leaf_name(c.cert[0], name);
+		tls_key_text(X509_get0_pubkey(c.cert[0]), key);
+		tls_date(until, date);
+		if (until < now)
+			(void)snprintf(out, size, "%s, %s, expired on %s", name, key, date);
+		else
+			(void)snprintf(out, size, "%s, %s, valid until %s (%lld days)", name, key, date,
+				       (long long)((until - now) / 86400));
+	}
+	tls_credential_fini(&c);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contexts of one configuration and the SSLs made from them. Immutable after tls_store_new; each SSL holds a
+ * reference through the state in its ex_data, so that a reload never pulls a context from under a handshake. Nothing
+ * is parsed, fetched or looked up twice on the way of a connection.
+ */
+#include "tls/store.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#include "base/array.h"
+#include "base/mem.h"
+#include "tls/ocsp_private.h"
+#include "tls/store_private.h"
+
+/* The roles whose network-facing leg is an accepted one and that this version serves. */
+static const enum role served_roles[] = {ROLE_C2S_INBOUND};
+
+static void on_state_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+	struct tls_state *state = ptr;
+
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	if (!state)
+		return;
+	tls_store_unref(&state->store);
+	mem_free(state->server_name);
+	mem_free(state);
+}
+
+/* Processes of this program have one thread, so the first call may make the index. */
+static int state_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_state_free);
+	return index;
+}
+
+struct tls_state *tls_state(const struct ssl_st *ssl)
+{
+	return SSL_get_ex_data(ssl, state_index());
+}
+
+static int vhost_init(struct tls_store *store, size_t i, struct errbuf *err)
+{
+	struct tls_vhost *vhost = &store->vhost[i];
+	const struct config_domain *domain = &store->config->domains[i];
+	struct errbuf reason;
+
+	vhost->domain = domain;
+	vhost->staple_until = domain->ocsp_response.data ? tls_ocsp_until(&domain->ocsp_response) : 0;
+	/* A domain without a certificate is in order where no listener needs one; it is then never answered for. */
+	for (size_t r = 0; domain->certificate.path && r < ARRAY_LEN(served_roles); r++) {
+		enum role role = served_roles[r];
+		vhost->ctx[role] = tls_context_new(store->config, domain, role, &reason);
+		if (vhost->ctx[role])
+			continue;
+		errbuf_set(err, "domain %s: %.400s", domain->name, reason.text);
+		return -1;
+	}
+	return 0;
+}
+
+struct tls_store *tls_store_new(struct config *config, const struct shared_tickets *tickets, struct errbuf *err)
+{
+	struct tls_store *store = mem_zalloc(sizeof(*store));
+
+	store->refs = 1;
+	store->config = config_ref(config);
+	store->tickets = config->tls.session_resumption ? tickets : NULL;
+	store->vhost = mem_array(config->domain_count, sizeof(*store->vhost));
+	store->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (!store->ticket_cipher || config->domain_count == 0) {
+		errbuf_set(err, store->ticket_cipher ? "no domain is configured" : "OpenSSL offers no AES-256-CBC");
+		tls_store_unref(&store);
+		return NULL;
+	}
+	for (size_t i = 0; i < config->domain_count; i++) {
+		if (vhost_init(store, i, err)) {
+			tls_store_unref(&store);
+			return NULL;
+		}
+	}
+	return store;
+}
+
+struct tls_store *tls_store_ref(struct tls_store *store)
+{
+	store->refs++;
+	return store;
+}
+
+static void store_free(struct tls_store *store)
+{
+	for (size_t i = 0; i < store->config->domain_count; i++) {
+		for (size_t r = 0; r < ROLE_COUNT; r++)
+			SSL_CTX_free(store->vhost[i].ctx[r]);
+	}
+	EVP_CIPHER_free(store->ticket_cipher);
+	mem_free(store->vhost);
+	config_unref(&store->config);
+	mem_free(store);
+}
+
+void tls_store_unref(struct tls_store **store)
+{
+	struct tls_store *s = *store;
+
+	*store = NULL;
+	if (s && --s->refs == 0)
+		store_free(s);
+}
+
+/* Without a key there is nothing to seal with, and an empty ticket would only puzzle the client. */
+static void forgo_tickets(SSL *ssl, const struct tls_store *store)
+{
+	struct shared_ticket_key keys[SHARED_TICKET_KEYS];
+	bool usable = store->tickets && tickets_read(store->tickets, keys);
+
+	mem_wipe(keys, sizeof(keys));
+	if (usable)
+		return;
+	SSL_set_options(ssl, SSL_OP_NO_TICKET);
+	SSL_set_num_tickets(ssl, 0);
+}
+
+static struct tls_state *state_new(struct tls_store *store, enum role role, const char *to)
+{
+	struct tls_state *state = mem_zalloc(sizeof(*state));
+	const struct config_domain *domain = to ? config_find_domain(store->config, to) : NULL;
+
+	state->store = tls_store_ref(store);
+	state->role = role;
+	state->by_name = to == NULL;
+	state->to_unknown = to && !domain;
+	state->vhost = &store->vhost[domain ? domain - store->config->domains : 0];
+	return state;
+}
+
+struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *to)
+{
+	struct tls_state *state = state_new(store, role, to);
+	SSL *ssl = state->vhost->ctx[role] ? SSL_new(state->vhost->ctx[role]) : NULL;
+
+	if (!ssl || !SSL_set_ex_data(ssl, state_index(), state)) {
+		SSL_free(ssl);
+		on_state_free(NULL, state, NULL, 0, 0, NULL);
+		return NULL;
+	}
+	forgo_tickets(ssl, store);
+	SSL_set_accept_state(ssl);
+	return ssl;
+}
+
+const char *tls_certificate_domain(const struct ssl_st *ssl)
+{
+	const struct tls_state *state = tls_state(ssl);
+
+	return state ? state->vhost->domain->name : NULL;
+}
+
+enum reason tls_failure_reason(const struct ssl_st *ssl)
+{
+	const struct tls_state *state = tls_state(ssl);
+
+	return state && state->failure != REASON_NONE ? state->failure : REASON_TLS_FAILED;
+}
+
+bool tls_renegotiated(const struct ssl_st *ssl)
+{
+	const struct tls_state *state = tls_state(ssl);
+
+	return state && state->renegotiated;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* tls_check over several domains at once, and the line `portcullis check` prints of a certificate. */
+#include "tls/check.h"
+
+#include "findings.h"
+
+static void test_description(void **state)
+{
+	static const struct {
+		const char *key, *text;
+	} rows[] = {{"P-256", "ECDSA P-256"}, {"rsa2048", "RSA 2048"}, {"ed25519", "Ed25519"}};
+	struct config_domain none = {0};
+	char out[512], want[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cert leaf =
+		    certs_make(&(struct cert_spec){.cn = "a\nb", .san = "DNS:a.example", .key = rows[i].key}, &ca);
+		struct config *config = one_domain(&leaf, &ca);
+
+		tls_describe_certificate(&config->domains[0], time(NULL), out, sizeof(out));
+		(void)snprintf(want, sizeof(want), "CN=a\\x0Ab, %s, valid until ", rows[i].text);
+		if (strncasecmp(out, want, strlen(want)) != 0)
+			assert_string_equal(out, want);
+		assert_non_null(strstr(out, " days)"));
+		certs_config_free(config);
+		certs_free(&leaf);
+	}
+	tls_describe_certificate(&none, time(NULL), out, sizeof(out));
+	assert_string_equal(out, "");
+}
+
+/* All findings of one run: both domains and the tls block; what is wrong with the block is said once. */
+static void test_everything_in_one_run(void **state)
+{
+	struct cert good = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example"}, &ca);
+	struct cert old =
+	    certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:c.example", .from = -9 * DAY, .until = -DAY}, &ca);
+	struct config *config = certs_config(3);
+	char out[4096];
+
+	(void)state;
+	certs_domain(config, 0, "a.example", &good, &ca);
+	certs_domain(config, 1, "b.example", &old, &ca);
+	config->domains[2].name = mem_strdup("none.example"); /* no certificate: no listener asks for one */
+	config->tls.groups = mem_strdup("nonsense");
+	assert_int_equal(run(config, out, sizeof(out)), 3);
+	assert_non_null(
+	    strstr(out, "E0:tls.groups: this OpenSSL knows no group \"nonsense\"\nE20:certificate: expired on "));
+	assert_non_null(strstr(out, "E20:certificate: does not cover b.example; its names are: c.example\n"));
+	certs_config_free(config);
+	certs_free(&good);
+	certs_free(&old);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_description),
+	    cmocka_unit_test(test_everything_in_one_run),
+	};
+
+	return cmocka_run_group_tests(tests, ca_setup, ca_teardown);
+}
