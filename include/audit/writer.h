@@ -23,7 +23,8 @@ void audit_writer_free(struct audit_writer **w);
 
 /*
  * Appends records to the batch (`{…}` each); nothing is written before flush. Returns false when the record's event.id
- * is already in the log (a worker sent it again after a crash of the keeper): it counts as written.
+ * is already in the log (a worker sent it again after a crash of the keeper), or when it is not one object on one line
+ * (only a worker that was taken over sends that): it counts as written.
  */
 bool audit_writer_add(struct audit_writer *w, const char *json, size_t len);
 /*
@@ -32,6 +33,8 @@ bool audit_writer_add(struct audit_writer *w, const char *json, size_t len);
  */
 int audit_writer_flush(struct audit_writer *w, struct errbuf *err);
 size_t audit_writer_pending(const struct audit_writer *w); /* records in the batch */
+/* The batch holds 256 KiB: flush before adding more, and while flush fails take no more from the workers. */
+bool audit_writer_full(const struct audit_writer *w);
 uint64_t audit_writer_seq(const struct audit_writer *w);
 
 /* Log rotation: closes and opens the path again; the chain goes on, and a new file begins with a `checkpoint`. */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* record: whole texts for a full and a minimal record, and hostile values. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "audit/record.h"
+#include "base/array.h"
+#include "base/mem.h"
+
+static void assert_json(const struct audit_record *r, const char *want)
+{
+	size_t len = 0;
+	char *got = audit_record_json(r, &len);
+
+	assert_string_equal(got, want);
+	assert_int_equal(len, strlen(want));
+	mem_free(got);
+}
+
+static void minimal(void **state)
+{
+	struct audit_record r;
+
+	(void)state;
+	audit_record_init(&r);
+	r.time_us = 1795336069123456;
+	r.id = "0-1-1";
+	r.action = "proxy-started";
+	r.outcome = AUDIT_SUCCESS;
+	assert_json(&r,
+		    "{\"@timestamp\":\"2026-11-22T08:27:49.123456Z\",\"event\":{\"kind\":\"event\",\"id\":\"0-1-1\","
+		    "\"category\":[\"network\"],\"action\":\"proxy-started\",\"outcome\":\"success\","
+		    "\"severity\":0}}");
+	/* Empty is absent. */
+	r.id = NULL;
+	r.reason = "";
+	r.to = "";
+	r.version_text = "0.1.0";
+	r.outcome = AUDIT_UNKNOWN;
+	assert_json(&r, "{\"@timestamp\":\"2026-11-22T08:27:49.123456Z\",\"event\":{\"kind\":\"event\","
+			"\"category\":[\"network\"],\"action\":\"proxy-started\",\"outcome\":\"unknown\","
+			"\"severity\":0},\"service\":{\"version\":\"0.1.0\"}}");
+}
+
+static void fill(struct audit_record *r)
+{
+	audit_record_init(r);
+	r->time_us = 0;
+	r->id = "2-1-17";
+	r->action = "stream-closed";
+	r->outcome = AUDIT_FAILURE;
+	r->severity = 2;
+	r->reason = "The client went away.";
+	r->reason_word = "peer-gone";
+	r->duration_ns = 1500000000;
+	r->stream = "5f0c";
+	r->source_ip = "192.0.2.7";
+	r->source_port = 40000;
+	r->destination_ip = "127.0.0.1";
+	r->destination_port = 15222;
+	r->destination_domain = "example.com";
+	r->direction = "inbound";
+	r->role = "c2s-inbound";
+	r->from = "user@example.com";
+	r->to = "example.com";
+	r->version = "1.0";
+	r->level = "encrypt";
+	r->mode = "enforce";
+	r->starttls_advertised = AUDIT_TRUE;
+	r->starttls_required = AUDIT_FALSE;
+	r->starttls_result = "negotiated";
+	r->outer = (struct audit_tls){AUDIT_TRUE,    "1.3",      "TLS_AES_256_GCM_SHA384", "X25519", "xmpp-client",
+				      "example.com", AUDIT_FALSE};
+	r->inner.established = AUDIT_FALSE;
+	r->verification_method = "none";
+	r->verification_result = "unverified";
+	r->verification_reason = "no-certificate";
+	r->auth_method = "SCRAM-SHA-1";
+	r->auth_identity = "user@example.com";
+	r->error = "connection-timeout";
+	r->source_bytes = 0;
+	r->destination_bytes = 9007199254740993;
+	r->stanzas_in = 3;
+	r->stanzas_out = 0;
+}
+
+static void full(void **state)
+{
+	struct audit_record r;
+
+	(void)state;
+	fill(&r);
+	assert_json(
+	    &r, "{\"@timestamp\":\"1970-01-01T00:00:00.000000Z\",\"event\":{\"kind\":\"event\",\"id\":\"2-1-17\","
+		"\"category\":[\"network\"],\"action\":\"stream-closed\",\"outcome\":\"failure\",\"severity\":2,"
+		"\"reason\":\"The client went away.\",\"code\":\"peer-gone\",\"duration\":1500000000},"
+		"\"network\":{\"protocol\":\"xmpp\",\"direction\":\"inbound\"},"
+		"\"source\":{\"ip\":\"192.0.2.7\",\"port\":40000,\"bytes\":0},"
+		"\"destination\":{\"ip\":\"127.0.0.1\",\"port\":15222,\"domain\":\"example.com\","
+		"\"bytes\":9007199254740993},"
+		"\"xmpp\":{\"stream\":\"5f0c\",\"role\":\"c2s-inbound\",\"from\":\"user@example.com\","
+		"\"to\":\"example.com\",\"version\":\"1.0\",\"policy\":{\"level\":\"encrypt\",\"mode\":\"enforce\"},"
+		"\"starttls\":{\"advertised\":true,\"required\":false,\"result\":\"negotiated\"},"
+		"\"verification\":{\"method\":\"none\",\"result\":\"unverified\",\"reason\":\"no-certificate\"},"
+		"\"auth\":{\"method\":\"SCRAM-SHA-1\",\"identity\":\"user@example.com\"},"
+		"\"error\":\"connection-timeout\",\"stanzas\":{\"in\":3,\"out\":0},"
+		"\"inner\":{\"tls\":{\"established\":false}}},"
+		"\"tls\":{\"established\":true,\"version\":\"1.3\",\"cipher\":\"TLS_AES_256_GCM_SHA384\","
+		"\"curve\":\"X25519\",\"resumed\":false,\"next_protocol\":\"xmpp-client\","
+		"\"client\":{\"server_name\":\"example.com\"}}}");
+}
+
+/* The text between xmpp.to's quotes. */
+static void assert_to(const char *to, const char *want)
+{
+	static const char before[] = "\"xmpp\":{\"to\":\"";
+	struct audit_record r;
+	const char *at;
+	size_t len;
+	char *got;
+
+	audit_record_init(&r);
+	r.action = "x";
+	r.to = to;
+	got = audit_record_json(&r, &len);
+	at = strstr(got, before);
+	assert_non_null(at);
+	at += sizeof(before) - 1;
+	assert_memory_equal(at, want, strlen(want));
+	assert_string_equal(at + strlen(want), "\"}}");
+	assert_null(strchr(got, '\n'));
+	mem_free(got);
+}
+
+static void hostile(void **state)
+{
+	(void)state;
+	assert_to("a\nb", "a\\\\x0ab");
+	assert_to("\x1b[2J", "\\\\x1b[2J");
+	assert_to("x\xe2\x80\xaey", "x\\\\u{202E}y");
+	assert_to("\xff\xc0\x80", "\\\\xff\\\\xc0\\\\x80");
+	assert_to("\"},\"audit\":{\"seq\":1", "\\\"},\\\"audit\\\":{\\\"seq\\\":1");
+	assert_to("back\\slash", "back\\\\slash");
+	assert_to("caf\xc3\xa9", "caf\xc3\xa9");
+	assert_to("\x7f\xc2\x85", "\\\\x7f\\\\u{0085}");
+}
+
+static void capped(void **state)
+{
+	char to[5001], want[1024];
+	size_t i;
+
+	(void)state;
+	memset(to, 'a', 5000);
+	to[5000] = '\0';
+	memset(want, 'a', 1023);
+	want[1023] = '\0';
+	assert_to(to, want);
+	/* Two-byte characters: 511 of them, not 511 and a half. */
+	for (i = 0; i < 5000; i += 2)
+		memcpy(to + i, "\xc3\xa9", 2);
+	for (i = 0; i < 1022; i += 2)
+		memcpy(want + i, "\xc3\xa9", 2);
+	want[1022] = '\0';
+	assert_to(to, want);
+}
+
+/* All values at once at their worst still make a record. */
+static void everything_hostile(void **state)
+{
+	char text[5001];
+	struct audit_record r;
+	size_t len;
+	char *got;
+
+	(void)state;
+	memset(text, '"', 5000);
+	text[5000] = '\0';
+	fill(&r);
+	r.reason = r.reason_word = r.stream = r.source_ip = r.destination_ip = r.destination_domain = r.role = text;
+	r.from = r.to = r.version = r.level = r.mode = r.starttls_result = r.verification_method = text;
+	r.verification_result = r.verification_reason = r.auth_method = r.auth_identity = r.error = text;
+	r.outer.version = r.outer.cipher = r.outer.curve = r.outer.next_protocol = r.outer.server_name = text;
+	r.inner = r.outer;
+	got = audit_record_json(&r, &len);
+	assert_in_range(len, 29 * 2 * 1023, 128 * 1024);
+	assert_string_equal(got + len - 4, "\"}}}");
+	mem_free(got);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(minimal),
+	    cmocka_unit_test(full),
+	    cmocka_unit_test(hostile),
+	    cmocka_unit_test(capped),
+	    cmocka_unit_test(everything_hostile),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
