@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The connect side of a session: dial the backend, bring the connect negotiator to READY, decide, record. Whatever goes
+ * wrong here the initiating entity hears as <internal-server-error/> inside its TLS, and the next stream tries again.
+ */
+#include "relay/session_private.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/dialer.h"
+#include "policy/decide.h"
+
+static void backend_failed(struct session *s, enum reason reason, const char *detail)
+{
+	char why[512];
+	session_explain(reason, detail, why, sizeof(why));
+	log_warn("stream %s: backend of %s: %s", s->id, s->domain->name, why);
+	enum xmpp_error said =
+	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
+	/* Only conditions about the domain are the client's business (row 32, applied inwards). */
+	bool pass = said == XMPP_ERROR_HOST_UNKNOWN || said == XMPP_ERROR_HOST_GONE ||
+		    said == XMPP_ERROR_RESOURCE_CONSTRAINT || said == XMPP_ERROR_SYSTEM_SHUTDOWN;
+	session_end(s, reason, reason == REASON_BACKEND_REFUSED && pass ? said : XMPP_ERROR_NONE, detail);
+}
+
+static void log_state(void *ctx, const char *from, const char *to)
+{
+	const struct session *s = ctx;
+	log_debug("stream %s: connect negotiator %s -> %s", s->id, from, to);
+}
+
+static enum xmlstream_step on_open(void *ctx, const struct xml_node *root, const struct xml_decl *decls, size_t count)
+{
+	struct session *s = ctx;
+	negotiate_open(s->negotiation->connect, root, decls, count);
+	return XMLSTREAM_STOP;
+}
+
+static enum xmlstream_step on_element(void *ctx, const struct xml_node *element)
+{
+	struct session *s = ctx;
+	negotiate_element(s->negotiation->connect, element);
+	return XMLSTREAM_STOP;
+}
+
+static enum xmlstream_step on_close(void *ctx)
+{
+	struct session *s = ctx;
+	negotiate_close(s->negotiation->connect);
+	return XMLSTREAM_STOP;
+}
+
+static const struct xmlstream_handlers xml_handlers = {on_open, on_element, on_close};
+
+static void recorded(void *ctx, bool ok)
+{
+	struct session *s = ctx;
+	struct leg_io *io = s->engine->io;
+	assert(s->state == SESSION_RECORD);
+	s->ticket = 0;
+	if (!ok && s->config->audit.on_failure == AUDIT_REFUSE)
+		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, NULL);
+	else
+		session_join(s);
+	leg_io_flush(io);
+}
+
+/* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
+static void establish(struct session *s)
+{
+	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_ACCEPT])};
+	enum level level = (enum level)s->config->policy.level[s->role];
+	if (facts.encrypted && s->outer != NULL)
+		tls_facts_leg(s->outer, &facts);
+	struct verdict verdict = policy_decide((enum mode)s->config->mode, level, &facts);
+	if (!verdict.allow) {
+		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
+		return;
+	}
+	session_enter(s, SESSION_RECORD);
+	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
+}
+
+static void run_actions(struct session *s)
+{
+	struct negotiation *n = s->negotiation;
+	struct neg_action a;
+	while (s->state == SESSION_CONNECT && negotiate_next(n->connect, &a)) {
+		if (a.kind == NEG_SEND) {
+			leg_send(s->leg[LEG_CONNECT], a.data, a.len);
+		} else if (a.kind == NEG_READY) {
+			leg_read(s->leg[LEG_CONNECT], false);
+			establish(s);
+		} else if (a.kind == NEG_FAIL) {
+			const struct xmlstream_failure *f = xmlstream_failure(n->connect_xml);
+			backend_failed(s, a.reason, f->reason != REASON_NONE ? f->detail : NULL);
+		}
+	}
+}
+
+static void on_connected(void *ctx)
+{
+	struct session *s = ctx;
+	struct negotiation *n = s->negotiation;
+	const struct config_limits *l = &s->config->limits;
+	struct neg_connect_params params = {
+	    .content_ns = role_content_ns(s->role),
+	    .header = n->header.data,
+	    .header_len = n->header.len,
+	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
+	    .log_state = log_state,
+	    .ctx = s,
+	};
+	struct xmlstream_limits limits = {(size_t)l->unauthenticated_stanza, (unsigned)l->depth, 64};
+	n->connect = negotiate_connect_new(&params);
+	n->connect_xml = xmlstream_new(&limits, &xml_handlers, s);
+	session_enter(s, SESSION_CONNECT);
+	leg_read(s->leg[LEG_CONNECT], true);
+	run_actions(s);
+}
+
+static void feed(struct session *s, const char *data, size_t len)
+{
+	struct negotiation *n = s->negotiation;
+	bool more = true;
+	if (!strbuf_add(&n->backend, data, len)) {
+		backend_failed(s, REASON_BACKEND_INVALID, "too much before its features");
+		return;
+	}
+	while (more && s->state == SESSION_CONNECT) {
+		size_t used = 0;
+		enum xmlstream_result result = xmlstream_feed(n->connect_xml, data, len, &used);
+		if (result == XMLSTREAM_FAILED)
+			negotiate_xml_failed(n->connect, xmlstream_failure(n->connect_xml)->reason);
+		run_actions(s);
+		data += used;
+		len -= used;
+		more = result == XMLSTREAM_STOPPED && len > 0;
+	}
+}
+
+static void on_data(void *ctx, const void *data, size_t len)
+{
+	struct session *s = ctx;
+	if (s->state == SESSION_CONNECT)
+		feed(s, data, len);
+	else if (s->state == SESSION_RELAY)
+		session_relay_data(s, LEG_CONNECT, data, len);
+}
+
+static void on_secured(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_end(void *ctx, enum leg_end how, const char *detail)
+{
+	struct session *s = ctx;
+	if (s->state == SESSION_RELAY)
+		session_relay_ended(s, LEG_CONNECT, how, detail);
+	else if (s->state < SESSION_CLOSING)
+		backend_failed(s, how == LEG_END_REFUSED ? REASON_BACKEND_DOWN : REASON_BACKEND_CLOSED, detail);
+}
+
+static void on_drained(void *ctx)
+{
+	session_relay_drained(ctx);
+}
+
+static void on_closed(void *ctx)
+{
+	session_leg_closed(ctx, LEG_CONNECT);
+}
+
+static const struct leg_callbacks callbacks = {on_connected, on_data, on_secured, on_drained, on_end, on_closed};
+
+void session_dial(struct session *s)
+{
+	struct errbuf err = {""};
+	int fd = dialer_start(config_backend_address(s->domain, s->role), &err);
+	if (fd < 0) {
+		backend_failed(s, REASON_BACKEND_DOWN, err.text);
+		return;
+	}
+	s->dialed_ms = clock_ms();
+	s->leg_closed[LEG_CONNECT] = false;
+	s->leg[LEG_CONNECT] = leg_new(s->engine->io, fd, true, (size_t)s->config->limits.buffer, &callbacks, s);
+	session_enter(s, SESSION_DIAL);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The joined legs: bytes pass as they came, through the inspector or past it; back-pressure both ways; closes mirrored
+ * as they happened (NEG-21, row 48): a clean close is never invented, a vanished peer is mirrored by a bare TCP close.
+ */
+#include "relay/session_private.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define AUTH_ATTEMPTS 5
+
+static enum session_leg leg_of(enum inspect_side side)
+{
+	return side == INSPECT_INITIATOR ? LEG_ACCEPT : LEG_CONNECT;
+}
+
+static enum inspect_side side_of(enum session_leg leg)
+{
+	return leg == LEG_ACCEPT ? INSPECT_INITIATOR : INSPECT_RESPONDER;
+}
+
+static enum session_leg other(enum session_leg leg)
+{
+	return leg == LEG_ACCEPT ? LEG_CONNECT : LEG_ACCEPT;
+}
+
+static void forward(struct session *s, enum session_leg from, const void *data, size_t len)
+{
+	s->bytes[from] += len;
+	shared_count(s->engine->slot, from == LEG_ACCEPT ? COUNTER_BYTES_IN : COUNTER_BYTES_OUT, len);
+	leg_send(s->leg[other(from)], data, len);
+}
+
+static void op_pass(void *ctx, enum inspect_side from, const void *data, size_t len)
+{
+	forward(ctx, leg_of(from), data, len);
+}
+
+static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t len)
+{
+	struct session *s = ctx;
+	leg_send(s->leg[leg_of(to)], data, len);
+}
+
+static void op_note(void *ctx, enum inspect_note note)
+{
+	struct session *s = ctx;
+	unsigned bit = 1u << note;
+	if ((s->noted & bit) != 0)
+		return;
+	s->noted |= bit;
+	switch (note) {
+	case INSPECT_NOTE_CHANNEL_BINDING:
+		session_record(s, "channel-binding-conflict", 2, REASON_NONE, NULL);
+		return;
+	case INSPECT_NOTE_STANZA_VIOLATION:
+		return; /* recorded with its reason when fail follows */
+	case INSPECT_NOTE_IDENTITY_MISMATCH:
+		log_warn("stream %s: authenticated as another identity than its header named", s->id);
+		return;
+	case INSPECT_NOTE_STARTTLS_CUT:
+		log_debug("stream %s: the backend of %s offers STARTTLS inside TLS: cut out", s->id, s->domain->name);
+		return;
+	case INSPECT_NOTE_COMPRESSION_CUT:
+		log_debug("stream %s: the backend of %s offers compression: cut out", s->id, s->domain->name);
+		return;
+	case INSPECT_NOTE_COUNT:
+		return;
+	}
+}
+
+static void op_authenticated(void *ctx, const char *method, const char *identity)
+{
+	struct session *s = ctx;
+	if (!s->authenticated)
+		shared_count(s->engine->slot, COUNTER_AUTHENTICATED, 1);
+	s->authenticated = true;
+	snprintf(s->auth_method, sizeof(s->auth_method), "%s", method);
+	mem_free(s->auth_identity);
+	s->auth_identity = mem_strdup(identity);
+	session_rearm(s);
+}
+
+static void op_closed(void *ctx, enum inspect_side side)
+{
+	struct session *s = ctx;
+	(void)side;
+	s->half_closed_ms = clock_ms();
+	session_rearm(s);
+}
+
+static void op_blind(void *ctx)
+{
+	struct session *s = ctx;
+	s->blind = true;
+}
+
+static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
+{
+	struct session *s = ctx;
+	s->told = reason_info(reason)->condition != XMPP_ERROR_NONE;
+	if (culprit == INSPECT_RESPONDER) {
+		s->override = XMPP_ERROR_INTERNAL_SERVER_ERROR;
+		s->told = true;
+	}
+	if ((s->noted & (1u << INSPECT_NOTE_STANZA_VIOLATION)) != 0)
+		session_record(s, "stanza-violation", 2, reason, NULL);
+	session_close(s, reason, culprit == INSPECT_RESPONDER ? "caused by the backend" : NULL);
+}
+
+static const struct inspect_ops ops = {
+    .pass = op_pass,
+    .reply = op_reply,
+    .note = op_note,
+    .authenticated = op_authenticated,
+    .closed = op_closed,
+    .blind = op_blind,
+    .fail = op_fail,
+};
+
+/* A leg is read while the other can take more and the inspector does not hold it back. */
+static void update_reading(struct session *s)
+{
+	if (s->state != SESSION_RELAY)
+		return;
+	for (int i = 0; i < SESSION_LEGS; i++) {
+		enum session_leg leg = (enum session_leg)i;
+		bool wanted = s->blind || inspect_wants(s->inspector, side_of(leg));
+		leg_read(s->leg[leg], wanted && !leg_is_clogged(s->leg[other(leg)]));
+	}
+}
+
+/* Both sides have closed their streams: nothing is owed any more. */
+static bool closed_well(struct session *s)
+{
+	if (s->state != SESSION_RELAY || s->blind || !inspect_is_closed(s->inspector, INSPECT_INITIATOR) ||
+	    !inspect_is_closed(s->inspector, INSPECT_RESPONDER))
+		return false;
+	session_close(s, REASON_CLOSED, NULL);
+	return true;
+}
+
+static void feed(struct session *s, enum session_leg from, const void *data, size_t len)
+{
+	if (s->state != SESSION_RELAY || len == 0)
+		return;
+	if (s->blind)
+		forward(s, from, data, len);
+	else
+		inspect_feed(s->inspector, side_of(from), data, len);
+	if (s->blind && s->inspector != NULL) {
+		s->stanzas[LEG_ACCEPT] = inspect_elements(s->inspector, INSPECT_INITIATOR);
+		s->stanzas[LEG_CONNECT] = inspect_elements(s->inspector, INSPECT_RESPONDER);
+		inspect_free(&s->inspector);
+	}
+}
+
+void session_relay_data(struct session *s, enum session_leg from, const void *data, size_t len)
+{
+	if (s->config->timeouts.idle > 0)
+		s->active_ms = clock_ms();
+	feed(s, from, data, len);
+	if (!closed_well(s))
+		update_reading(s);
+}
+
+void session_relay_drained(struct session *s)
+{
+	update_reading(s);
+}
+
+/* One side has ended in good order; what the other still sends goes on until it closes too. */
+static void half_close(struct session *s, enum session_leg ended)
+{
+	if (s->half_closed_ms == 0) {
+		s->half_closed_ms = clock_ms();
+		session_rearm(s);
+	}
+	leg_half_close(s->leg[other(ended)]);
+}
+
+static bool stream_closed(const struct session *s, enum session_leg leg)
+{
+	return !s->blind && inspect_is_closed(s->inspector, side_of(leg));
+}
+
+static void backend_ended(struct session *s, const char *detail)
+{
+	if (!s->blind && inspect_mid_element(s->inspector, INSPECT_RESPONDER))
+		session_end(s, REASON_BACKEND_CLOSED, XMPP_ERROR_NONE, "in the middle of a stanza");
+	else
+		session_close(s, REASON_BACKEND_CLOSED, detail);
+}
+
+void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
+{
+	bool clean = how == LEG_END_CLOSED;
+	if (how == LEG_END_RENEGOTIATION)
+		session_close(s, REASON_RENEGOTIATION, NULL);
+	else if (how == LEG_END_TLS)
+		session_close(s, REASON_TLS_FAILED, detail);
+	else if (stream_closed(s, leg) && (stream_closed(s, other(leg)) || leg == LEG_CONNECT))
+		session_close(s, REASON_CLOSED, NULL);
+	else if (clean && (stream_closed(s, leg) || s->blind)) {
+		if (s->peer_ended)
+			session_close(s, REASON_CLOSED, NULL);
+		else
+			half_close(s, leg);
+		s->peer_ended = true;
+	} else if (leg == LEG_ACCEPT)
+		session_close(s, REASON_PEER_GONE, detail);
+	else
+		backend_ended(s, detail);
+}
+
+void session_relay_end(struct session *s, enum reason reason)
+{
+	if (s->blind)
+		return; /* where elements begin and end is not known: nothing can be said */
+	s->told = true;
+	inspect_end(s->inspector, INSPECT_INITIATOR, reason);
+	inspect_end(s->inspector, INSPECT_RESPONDER, reason == REASON_SHUTDOWN ? reason : REASON_CLOSED);
+}
+
+void session_join(struct session *s)
+{
+	struct negotiation *n = s->negotiation;
+	const struct config_limits *l = &s->config->limits;
+	/* The line this program exists for: no byte is relayed on a leg the level wants encrypted and that is not. */
+	assert(leg_is_secured(s->leg[LEG_ACCEPT]) || !level_needs_tls((enum level)s->config->policy.level[s->role]) ||
+	       s->config->mode == MODE_MONITOR);
+	struct inspect_params params = {
+	    .content_ns = role_content_ns(s->role),
+	    .domain = s->domain->name,
+	    .unauthenticated_limit = (size_t)l->unauthenticated_stanza,
+	    .stanza_limit = (size_t)l->stanza,
+	    .depth = (unsigned)l->depth,
+	    .auth_attempts = AUTH_ATTEMPTS,
+	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
+	    .initiator_header = n->header.data,
+	    .initiator_header_len = n->header.len,
+	    .ops = &ops,
+	    .ctx = s,
+	};
+	s->inspector = inspect_new(&params);
+	s->negotiation = NULL;
+	s->active_ms = clock_ms();
+	session_enter(s, SESSION_RELAY);
+	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
+	feed(s, LEG_CONNECT, n->backend.data, n->backend.len);
+	feed(s, LEG_ACCEPT, n->early.data, n->early.len);
+	negotiation_free(&n);
+	if (!closed_well(s))
+		update_reading(s);
+}

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whole sessions through the engine: a real client over TLS on a socketpair, a scripted backend on a Unix socket, an
+ * audit trail that only acknowledges when told to. Asserts what each far end received, byte for byte, and what was
+ * recorded.
+ */
+#include "relay/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "tls/tickets.h"
+
+#define HEADER                                                                                      \
+	"<?xml version='1.0'?><stream:stream to='example.com' version='1.0' xmlns='jabber:client' " \
+	"xmlns:stream='http://etherx.jabber.org/streams'>"
+#define BACKEND_HEADER                                                                                        \
+	"<?xml version='1.0'?><stream:stream from='example.com' id='l1' version='1.0' xmlns='jabber:client' " \
+	"xmlns:stream='http://etherx.jabber.org/streams'>"
+#define MECHANISMS "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"
+#define FEATURES "<stream:features>" MECHANISMS "</stream:features>"
+#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define PROCEED "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+
+struct world {
+	struct event_base *base;
+	struct config *config;
+	struct tls_store *store;
+	struct shared *shared;
+	struct engine *engine;
+	char dir[32];
+	int listening;
+	int backend; /* accepted by the backend, -1 */
+	int client;
+	SSL_CTX *ctx;
+	SSL *ssl;
+	struct strbuf seen; /* by the client */
+	struct strbuf backend_seen;
+	struct strbuf log; /* records, a line each */
+	bool available, answer_ok, hold_answers;
+	audit_done_fn *done;
+	void *done_ctx;
+	bool client_eof, backend_eof;
+};
+
+static uint64_t submit(void *ctx, struct audit_record *record, audit_done_fn *done, void *done_ctx)
+{
+	struct world *w = ctx;
+	size_t len;
+	char *json = audit_record_json(record, &len);
+	strbuf_add(&w->log, json, len);
+	strbuf_puts(&w->log, "\n");
+	mem_free(json);
+	if (done != NULL) {
+		w->done = done;
+		w->done_ctx = done_ctx;
+	}
+	return 7;
+}
+
+static void forget(void *ctx, uint64_t ticket)
+{
+	struct world *w = ctx;
+	assert_int_equal(ticket, 7);
+	w->done = NULL;
+}
+
+static bool available(void *ctx)
+{
+	return ((struct world *)ctx)->available;
+}
+
+static void make_certificate(char **cert_out, char **key_out)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	X509 *cert = X509_new();
+	X509V3_CTX v3;
+	X509_set_version(cert, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_set_pubkey(cert, key);
+	X509V3_set_ctx(&v3, cert, cert, NULL, NULL, 0);
+	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, &v3, NID_subject_alt_name, "DNS:example.com");
+	X509_add_ext(cert, san, -1);
+	X509_EXTENSION_free(san);
+	X509_sign(cert, key, EVP_sha256());
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+	PEM_write_bio_X509(bio, cert);
+	*cert_out = mem_strndup(text, (size_t)BIO_get_mem_data(bio, &text));
+	(void)BIO_reset(bio);
+	PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+	*key_out = mem_strndup(text, (size_t)BIO_get_mem_data(bio, &text));
+	BIO_free(bio);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static char *read_memory(void *ctx, const char *path, int secret, size_t *len_out, struct errbuf *err)
+{
+	char **files = ctx;
+	(void)err;
+	const char *text = strstr(path, ".yaml") != NULL ? files[0] : secret ? files[2] : files[1];
+	*len_out = strlen(text);
+	return mem_strndup(text, *len_out);
+}
+
+static struct config *load(const char *dir, const char *more)
+{
+	char *files[3];
+	files[0] = mem_printf("listeners:\n  - {role: c2s-inbound, address: '127.0.0.1:5222'}\n"
+			      "domains:\n  - name: example.com\n    certificate: c.pem\n    private-key: k.pem\n"
+			      "    backend: {c2s: 'unix:%s/b'}\n%s",
+			      dir, more);
+	make_certificate(&files[1], &files[2]);
+	struct file_source source = {read_memory, files};
+	struct diag_list diags;
+	diag_init(&diags, "t.yaml");
+	struct config *config = config_load("t.yaml", &source, &diags);
+	for (size_t i = 0; i < diags.count; i++) {
+		char *line = diag_format(&diags, &diags.items[i]);
+		print_message("%s\n", line);
+		mem_free(line);
+	}
+	assert_non_null(config);
+	diag_fini(&diags);
+	for (int i = 0; i < 3; i++)
+		mem_free(files[i]);
+	return config;
+}
+
+static void listen_unix(struct world *w)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/b", w->dir);
+	w->listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(w->listening, (struct sockaddr *)&un, sizeof(un)), 0);
+	assert_int_equal(listen(w->listening, 8), 0);
+}
+
+static void world_new(void **state, const char *more)
+{
+	struct world *w = mem_zalloc(sizeof(*w));
+	struct errbuf err = {""};
+	*state = w;
+	snprintf(w->dir, sizeof(w->dir), "/tmp/portcullis-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	listen_unix(w);
+	w->backend = w->client = -1;
+	w->available = w->answer_ok = true;
+	strbuf_init(&w->seen, 1 << 24);
+	strbuf_init(&w->backend_seen, 1 << 24);
+	strbuf_init(&w->log, 1 << 20);
+	w->base = event_base_new();
+	w->config = load(w->dir, more);
+	w->shared =
+	    shared_new(1, (uint32_t)w->config->limits.connections, (uint32_t)w->config->limits.connections_per_address);
+	tickets_rotate(&w->shared->tickets, 3600, 1);
+	w->store = tls_store_new(w->config, &w->shared->tickets, &err);
+	assert_non_null(w->store);
+	struct engine_params params = {
+	    .base = w->base,
+	    .config = w->config,
+	    .store = w->store,
+	    .shared = w->shared,
+	    .trail = {submit, forget, available, w},
+	};
+	w->engine = engine_new(&params);
+}
+
+static int setup(void **state)
+{
+	world_new(state, "");
+	return 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	char path[64];
+	engine_free(&w->engine);
+	tls_store_unref(&w->store);
+	config_unref(&w->config);
+	shared_free(&w->shared);
+	event_base_free(w->base);
+	SSL_free(w->ssl);
+	SSL_CTX_free(w->ctx);
+	close_fd(&w->client);
+	close_fd(&w->backend);
+	close_fd(&w->listening);
+	snprintf(path, sizeof(path), "%s/b", w->dir);
+	unlink(path);
+	rmdir(w->dir);
+	strbuf_fini(&w->seen);
+	strbuf_fini(&w->backend_seen);
+	strbuf_fini(&w->log);
+	mem_free(w);
+	return 0;
+}
+
+static void read_client(struct world *w)
+{
+	char buf[65536];
+	int n = w->ssl != NULL ? SSL_read(w->ssl, buf, sizeof(buf)) : (int)recv(w->client, buf, sizeof(buf), 0);
+	if (n > 0)
+		strbuf_add(&w->seen, buf, (size_t)n);
+	else if (w->ssl == NULL ? n == 0 : SSL_get_error(w->ssl, n) != SSL_ERROR_WANT_READ)
+		w->client_eof = true;
+}
+
+static void read_backend(struct world *w)
+{
+	char buf[65536];
+	if (w->backend < 0)
+		w->backend = accept4(w->listening, NULL, NULL, SOCK_NONBLOCK);
+	if (w->backend < 0)
+		return;
+	ssize_t n = recv(w->backend, buf, sizeof(buf), 0);
+	if (n > 0)
+		strbuf_add(&w->backend_seen, buf, (size_t)n);
+	else if (n == 0)
+		w->backend_eof = true;
+}
+
+/* A few turns of the loop: everything that can happen by itself has happened afterwards. */
+static void turns(struct world *w)
+{
+	for (int i = 0; i < 12; i++) {
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+		if (w->client >= 0)
+			read_client(w);
+		read_backend(w);
+		if (w->done != NULL && !w->hold_answers) {
+			audit_done_fn *done = w->done;
+			w->done = NULL;
+			done(w->done_ctx, w->answer_ok);
+		}
+	}
+}
+
+static void connect_client(struct world *w)
+{
+	int pair[2];
+	struct addr peer;
+	const char *why;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(addr_parse(&peer, "192.0.2.7:40000", false, &why), 0);
+	w->client = pair[1];
+	engine_accept(w->engine, 0, pair[0], &peer);
+}
+
+static void client_send(struct world *w, const char *text)
+{
+	if (w->ssl != NULL)
+		assert_int_equal(SSL_write(w->ssl, text, (int)strlen(text)), (int)strlen(text));
+	else
+		assert_int_equal(send(w->client, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	turns(w);
+}
+
+static void backend_send(struct world *w, const char *text)
+{
+	assert_int_equal(send(w->backend, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	turns(w);
+}
+
+static void start_tls(struct world *w)
+{
+	w->ctx = SSL_CTX_new(TLS_client_method());
+	w->ssl = SSL_new(w->ctx);
+	SSL_set_tlsext_host_name(w->ssl, "example.com");
+	SSL_set_connect_state(w->ssl);
+	SSL_set_fd(w->ssl, w->client);
+	for (int i = 0; i < 40 && !SSL_is_init_finished(w->ssl); i++) {
+		SSL_do_handshake(w->ssl);
+		turns(w);
+	}
+	assert_true(SSL_is_init_finished(w->ssl));
+}
+
+static void upgrade(struct world *w)
+{
+	connect_client(w);
+	client_send(w, HEADER);
+	assert_non_null(strstr(strbuf_text(&w->seen),
+			       "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>"
+			       "<required/></starttls></stream:features>"));
+	strbuf_clear(&w->seen);
+	client_send(w, STARTTLS);
+	assert_string_equal(strbuf_text(&w->seen), PROCEED);
+	strbuf_clear(&w->seen);
+	start_tls(w);
+	assert_int_equal(w->backend, -1); /* not contacted before the header inside TLS */
+}
+
+static void join(struct world *w)
+{
+	upgrade(w);
+	client_send(w, HEADER);
+	assert_string_equal(strbuf_text(&w->backend_seen), HEADER);
+	strbuf_clear(&w->backend_seen);
+	backend_send(w, BACKEND_HEADER "<stream:features>" STARTTLS MECHANISMS "</stream:features>");
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+	strbuf_clear(&w->seen);
+}
+
+static void authenticate(struct world *w)
+{
+	client_send(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzM2NyM3Q=</auth>");
+	backend_send(w, "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+	client_send(w, HEADER);
+	strbuf_clear(&w->backend_seen);
+	backend_send(w, BACKEND_HEADER
+		     "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>");
+	strbuf_clear(&w->seen);
+}
+
+static unsigned records(const struct world *w, const char *what)
+{
+	unsigned n = 0;
+	for (const char *at = strbuf_text(&w->log); (at = strstr(at, what)) != NULL; at++)
+		n++;
+	return n;
+}
+
+static void test_whole_stream(void **state)
+{
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	client_send(w, "<message to='a@example.com'><body>h\xc3\xa9&amp;</body></message> <presence/>");
+	assert_string_equal(strbuf_text(&w->backend_seen),
+			    "<message to='a@example.com'><body>h\xc3\xa9&amp;</body></message> <presence/>");
+	backend_send(w, "<message from='a@example.com'><body>x</body></message>");
+	assert_string_equal(strbuf_text(&w->seen), "<message from='a@example.com'><body>x</body></message>");
+	strbuf_clear(&w->seen);
+	strbuf_clear(&w->backend_seen);
+	client_send(w, "</stream:stream>");
+	assert_string_equal(strbuf_text(&w->backend_seen), "</stream:stream>");
+	backend_send(w, "<message/></stream:stream>"); /* what was still under way arrives */
+	assert_string_equal(strbuf_text(&w->seen), "<message/></stream:stream>");
+	assert_true(w->client_eof && w->backend_eof);
+	assert_int_equal(SSL_get_shutdown(w->ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+	assert_int_equal(records(w, "\"action\":\"stream-established\""), 1);
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+	assert_int_equal(records(w, "\"identity\":\"juliet@example.com\""), 1);
+	assert_int_equal(records(w, "s3cr3t") + records(w, "AGp1bGlldABzM2NyM3Q"), 0);
+}
+
+static void test_nothing_flows_before_the_record_is_acknowledged(void **state)
+{
+	struct world *w = *state;
+	w->hold_answers = true;
+	upgrade(w);
+	client_send(w, HEADER);
+	backend_send(w, BACKEND_HEADER FEATURES);
+	assert_int_equal(records(w, "stream-established"), 1);
+	assert_int_equal(w->seen.len, 0);
+	w->hold_answers = false;
+	turns(w);
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+}
+
+static void test_unwritable_log_refuses(void **state)
+{
+	struct world *w = *state;
+	w->answer_ok = false;
+	upgrade(w);
+	client_send(w, HEADER);
+	backend_send(w, BACKEND_HEADER FEATURES);
+	assert_non_null(strstr(strbuf_text(&w->seen), "<internal-server-error"));
+	assert_null(strstr(strbuf_text(&w->seen), "PLAIN"));
+	assert_int_equal(records(w, "stream-closed"), 1);
+}
+
+static void test_unavailable_log_refuses_at_the_door(void **state)
+{
+	struct world *w = *state;
+	w->available = false;
+	connect_client(w);
+	turns(w);
+	assert_true(w->client_eof);
+	assert_int_equal(w->seen.len, 0);
+	assert_int_equal(records(w, "stream-closed"), 1);
+}
+
+static void test_injection_gets_no_proceed(void **state)
+{
+	struct world *w = *state;
+	connect_client(w);
+	client_send(w, HEADER);
+	strbuf_clear(&w->seen);
+	client_send(w, STARTTLS "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>");
+	assert_string_equal(strbuf_text(&w->seen), "");
+	assert_true(w->client_eof);
+	assert_int_equal(w->backend, -1);
+	assert_int_equal(records(w, "\"action\":\"starttls-injection\""), 1);
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+}
+
+static void test_white_space_behind_starttls_is_dropped(void **state)
+{
+	struct world *w = *state;
+	connect_client(w);
+	client_send(w, HEADER);
+	strbuf_clear(&w->seen);
+	client_send(w, STARTTLS "\n");
+	assert_string_equal(strbuf_text(&w->seen), PROCEED);
+	start_tls(w);
+}
+
+static void test_backend_down(void **state)
+{
+	struct world *w = *state;
+	close_fd(&w->listening);
+	upgrade(w);
+	client_send(w, HEADER);
+	assert_non_null(
+	    strstr(strbuf_text(&w->seen), "<internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"));
+	assert_non_null(strstr(strbuf_text(&w->seen), "</stream:error></stream:stream>"));
+	assert_null(strstr(strbuf_text(&w->seen), w->dir)); /* nothing of our inside */
+	assert_int_equal(SSL_get_shutdown(w->ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+	assert_int_equal(records(w, "\"error\":\"internal-server-error\""), 1);
+}
+
+static void test_backend_closes_in_the_middle_of_a_stanza(void **state)
+{
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	backend_send(w, "<message/><message><body>half");
+	assert_string_equal(strbuf_text(&w->seen), "<message/>");
+	strbuf_clear(&w->seen);
+	close_fd(&w->backend);
+	turns(w);
+	assert_null(strstr(strbuf_text(&w->seen), "half"));
+	assert_non_null(strstr(strbuf_text(&w->seen), "<stream:error><internal-server-error"));
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+}
+
+static void test_vanished_client_is_mirrored_without_a_close_tag(void **state)
+{
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	client_send(w, "<presence/><message><body>ha");
+	close_fd(&w->client);
+	turns(w);
+	assert_string_equal(strbuf_text(&w->backend_seen), "<presence/>");
+	assert_true(w->backend_eof);
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+}
+
+static void test_vanished_backend_is_mirrored_without_close_notify(void **state)
+{
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	backend_send(w, "<message/>");
+	close_fd(&w->backend);
+	turns(w);
+	assert_string_equal(strbuf_text(&w->seen), "<message/>");
+	assert_true(w->client_eof);
+	assert_int_equal(SSL_get_shutdown(w->ssl) & SSL_RECEIVED_SHUTDOWN, 0);
+}
+
+static void test_back_pressure_holds_both_ways(void **state)
+{
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	size_t body = 100000, count = 40, len = 0, at = 0;
+	char *stanza = mem_alloc(body + 64), *all = mem_alloc((body + 64) * count);
+	snprintf(stanza, body + 64, "<message><body>%0*d</body></message>", (int)body, 7);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(all + len, stanza, strlen(stanza));
+		len += strlen(stanza);
+	}
+	/* The backend sends 4 MB while the client reads nothing: no more than the bound is taken from it. */
+	for (int i = 0; i < 400; i++) {
+		ssize_t n = send(w->backend, all + at, len - at, MSG_NOSIGNAL);
+		at += n > 0 ? (size_t)n : 0;
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+	}
+	assert_true(at < 2 << 20);
+	for (int i = 0; i < 4000 && w->seen.len < len; i++) {
+		ssize_t n = at < len ? send(w->backend, all + at, len - at, MSG_NOSIGNAL) : 0;
+		at += n > 0 ? (size_t)n : 0;
+		turns(w);
+	}
+	assert_int_equal(w->seen.len, len);
+	assert_memory_equal(w->seen.data, all, len);
+	mem_free(stanza);
+	mem_free(all);
+}
+
+static void test_connection_limit(void **state)
+{
+	world_new(state, "limits: {connections-per-address: 1}\n");
+	struct world *w = *state;
+	connect_client(w);
+	int first = w->client;
+	connect_client(w);
+	turns(w);
+	assert_true(w->client_eof);
+	assert_int_equal(w->seen.len, 0);
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+	close(first);
+}
+
+static void test_limit_in_all_says_so(void **state)
+{
+	world_new(state, "limits: {connections: 1}\n");
+	struct world *w = *state;
+	connect_client(w);
+	int first = w->client;
+	connect_client(w);
+	turns(w);
+	assert_false(w->client_eof);
+	client_send(w, HEADER);
+	assert_non_null(strstr(strbuf_text(&w->seen), "<stream:error><resource-constraint "));
+	assert_true(w->client_eof);
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+	assert_int_equal(records(w, "\"error\":\"resource-constraint\""), 2); /* refused and closed */
+	close(first);
+}
+
+static void test_blind_after_authentication(void **state)
+{
+	world_new(state, "limits: {stanza: 0}\n");
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	strbuf_clear(&w->backend_seen);
+	client_send(w, "<message><!-- not looked at any more --><bo");
+	assert_string_equal(strbuf_text(&w->backend_seen), "<message><!-- not looked at any more --><bo");
+}
+
+static void test_drain(void **state)
+{
+	world_new(state, "timeouts: {drain: 100ms}\n");
+	struct world *w = *state;
+	join(w);
+	authenticate(w);
+	engine_drain(w->engine);
+	for (int i = 0; i < 100 && !w->client_eof; i++) {
+		usleep(10000);
+		turns(w);
+	}
+	assert_non_null(strstr(strbuf_text(&w->seen), "<stream:error><system-shutdown"));
+	assert_non_null(strstr(strbuf_text(&w->backend_seen), "<system-shutdown"));
+	assert_int_equal(records(w, "\"action\":\"stream-closed\""), 1);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	tls_library_init();
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_whole_stream, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_nothing_flows_before_the_record_is_acknowledged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_unwritable_log_refuses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_unavailable_log_refuses_at_the_door, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_injection_gets_no_proceed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_white_space_behind_starttls_is_dropped, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_backend_down, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_backend_closes_in_the_middle_of_a_stanza, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_vanished_client_is_mirrored_without_a_close_tag, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_vanished_backend_is_mirrored_without_close_notify, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_back_pressure_holds_both_ways, setup, teardown),
+	    cmocka_unit_test_teardown(test_connection_limit, teardown),
+	    cmocka_unit_test_teardown(test_limit_in_all_says_so, teardown),
+	    cmocka_unit_test_teardown(test_blind_after_authentication, teardown),
+	    cmocka_unit_test_teardown(test_drain, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

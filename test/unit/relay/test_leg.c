@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Legs over socketpairs: plaintext, the STARTTLS hand-over, TLS both ways, back-pressure, every way to end. The far end
+ * is a plain blocking-free OpenSSL client or bare recv/send, so that what is asserted is what really crossed the
+ * socket.
+ */
+#include "relay/leg.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "policy/config.h"
+#include "tls/store.h"
+
+struct far_end {
+	struct event_base *base;
+	struct leg_io *io;
+	struct leg *leg;
+	int fd; /* the peer's end */
+	SSL_CTX *ctx;
+	SSL *ssl;
+	struct strbuf got; /* what the leg delivered */
+	unsigned secured, drained, ended, closed;
+	enum leg_end how;
+	bool pause_after_data;
+};
+
+static void on_connected(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_data(void *ctx, const void *data, size_t len)
+{
+	struct far_end *t = ctx;
+	assert_int_equal(t->ended, 0);
+	strbuf_add(&t->got, data, len);
+	if (t->pause_after_data)
+		leg_read(t->leg, false);
+}
+
+static void on_secured(void *ctx)
+{
+	struct far_end *t = ctx;
+	t->secured++;
+}
+
+static void on_drained(void *ctx)
+{
+	struct far_end *t = ctx;
+	t->drained++;
+}
+
+static void on_end(void *ctx, enum leg_end how, const char *detail)
+{
+	struct far_end *t = ctx;
+	assert_non_null(detail);
+	t->ended++;
+	t->how = how;
+}
+
+static void on_closed(void *ctx)
+{
+	struct far_end *t = ctx;
+	t->closed++;
+}
+
+static const struct leg_callbacks callbacks = {on_connected, on_data, on_secured, on_drained, on_end, on_closed};
+
+static void turn(struct far_end *t)
+{
+	event_base_loop(t->base, EVLOOP_NONBLOCK);
+}
+
+static int setup(void **state)
+{
+	struct far_end *t = mem_zalloc(sizeof(*t));
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	t->base = event_base_new();
+	t->io = leg_io_new(t->base);
+	t->fd = pair[1];
+	strbuf_init(&t->got, 64 << 20);
+	t->leg = leg_new(t->io, pair[0], false, 256 * 1024, &callbacks, t);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct far_end *t = *state;
+	leg_free(&t->leg);
+	leg_io_free(&t->io);
+	event_base_free(t->base);
+	if (t->fd >= 0)
+		close(t->fd);
+	SSL_free(t->ssl);
+	SSL_CTX_free(t->ctx);
+	strbuf_fini(&t->got);
+	mem_free(t);
+	return 0;
+}
+
+/* One self-signed P-256 certificate in a server context, made in memory. */
+static SSL_CTX *server_ctx(void)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	X509 *cert = X509_new();
+	X509_set_version(cert, X509_VERSION_3);
+	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_set_pubkey(cert, key);
+	X509_sign(cert, key, EVP_sha256());
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX_use_certificate(ctx, cert);
+	SSL_CTX_use_PrivateKey(ctx, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return ctx;
+}
+
+static SSL *server_ssl(void)
+{
+	SSL_CTX *ctx = server_ctx();
+	SSL *ssl = SSL_new(ctx);
+	SSL_set_accept_state(ssl);
+	SSL_CTX_free(ctx);
+	return ssl;
+}
+
+static void client_start(struct far_end *t)
+{
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	t->ssl = SSL_new(t->ctx);
+	SSL_set_connect_state(t->ssl);
+	SSL_set_fd(t->ssl, t->fd);
+}
+
+static void handshake(struct far_end *t)
+{
+	for (int i = 0; i < 50 && !(SSL_is_init_finished(t->ssl) && t->secured != 0); i++) {
+		SSL_do_handshake(t->ssl);
+		turn(t);
+	}
+	assert_int_equal(t->secured, 1);
+	assert_true(leg_is_secured(t->leg));
+}
+
+static void secured_leg(struct far_end *t)
+{
+	client_start(t);
+	leg_start_tls(t->leg, server_ssl(), NULL, 0);
+	handshake(t);
+}
+
+static void test_plaintext_both_ways(void **state)
+{
+	struct far_end *t = *state;
+	char buf[64];
+	assert_int_equal(send(t->fd, "hello", 5, 0), 5);
+	turn(t);
+	assert_int_equal(t->got.len, 0); /* nobody asked to read yet */
+	leg_read(t->leg, true);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "hello");
+	leg_send(t->leg, "ab", 2);
+	leg_send(t->leg, "cd", 2);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), -1); /* gathered until the turn ends */
+	leg_io_flush(t->io);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 4);
+	assert_memory_equal(buf, "abcd", 4);
+}
+
+static void test_unread_bytes_are_seen(void **state)
+{
+	struct far_end *t = *state;
+	assert_false(leg_has_unread(t->leg));
+	assert_int_equal(send(t->fd, " \r\n\t", 4, 0), 4);
+	assert_false(leg_has_unread(t->leg)); /* white space is dropped */
+	assert_int_equal(send(t->fd, "\n\x16", 2, 0), 2);
+	assert_true(leg_has_unread(t->leg)); /* a pipelined ClientHello too */
+	assert_true(leg_has_unread(t->leg));
+}
+
+static void test_starttls_waits_for_the_last_plaintext_byte(void **state)
+{
+	struct far_end *t = *state;
+	char buf[16];
+	leg_send(t->leg, "<proceed/>", 10);
+	leg_start_tls(t->leg, server_ssl(), NULL, 0);
+	assert_null(leg_ssl(t->leg));
+	leg_io_flush(t->io);
+	assert_non_null(leg_ssl(t->leg));
+	assert_false(leg_is_secured(t->leg));
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 10);
+	client_start(t);
+	handshake(t);
+	assert_int_equal(SSL_write(t->ssl, "secret", 6), 6);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "secret");
+}
+
+static void test_plaintext_after_start_tls_meets_the_record_parser(void **state)
+{
+	struct far_end *t = *state;
+	leg_start_tls(t->leg, server_ssl(), NULL, 0);
+	assert_int_equal(send(t->fd, "<auth/>", 7, 0), 7);
+	turn(t);
+	assert_int_equal(t->ended, 1);
+	assert_int_equal(t->how, LEG_END_TLS);
+	assert_int_equal(t->got.len, 0);
+	assert_false(leg_is_secured(t->leg));
+}
+
+static void test_direct_tls_with_first_bytes(void **state)
+{
+	struct far_end *t = *state;
+	char hello[4096];
+	client_start(t);
+	SSL_do_handshake(t->ssl);
+	int raw = fcntl(t->fd, F_GETFL) >= 0 ? t->fd : -1;
+	assert_true(raw >= 0);
+	leg_read(t->leg, true);
+	turn(t); /* the ClientHello was delivered as plain data, as the session sees it when it sniffs */
+	assert_true(t->got.len > 0 && t->got.data[0] == 0x16 && t->got.len < sizeof(hello));
+	size_t len = t->got.len;
+	memcpy(hello, t->got.data, len);
+	strbuf_clear(&t->got);
+	leg_read(t->leg, false);
+	leg_start_tls(t->leg, server_ssl(), hello, len);
+	handshake(t);
+}
+
+static void pump_in(struct far_end *t, const char *data, size_t len)
+{
+	size_t sent = 0;
+	for (int i = 0; i < 100000 && (sent < len || t->got.len < len); i++) {
+		if (sent < len) {
+			int n = SSL_write(t->ssl, data + sent, (int)(len - sent > 16384 ? 16384 : len - sent));
+			if (n > 0)
+				sent += (size_t)n;
+		}
+		turn(t);
+		if (t->pause_after_data)
+			leg_read(t->leg, true);
+	}
+	assert_int_equal(sent, len);
+}
+
+static void test_bulk_in_with_pauses(void **state)
+{
+	struct far_end *t = *state;
+	size_t len = 3 << 20;
+	char *data = mem_alloc(len);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (char)(i * 31 + i / 977);
+	secured_leg(t);
+	t->pause_after_data = true;
+	SSL_set_mode(t->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+	pump_in(t, data, len);
+	assert_int_equal(t->got.len, len);
+	assert_memory_equal(t->got.data, data, len);
+	mem_free(data);
+}
+
+static void test_bulk_out_clogs_and_drains(void **state)
+{
+	struct far_end *t = *state;
+	size_t len = 3 << 20, got = 0;
+	char *data = mem_alloc(len), *back = mem_alloc(len + 16384);
+	for (size_t i = 0; i < len; i++)
+		data[i] = (char)(i * 17 + i / 1013);
+	secured_leg(t);
+	leg_send(t->leg, data, len);
+	leg_io_flush(t->io);
+	assert_true(leg_is_clogged(t->leg));
+	for (int i = 0; i < 100000 && got < len; i++) {
+		int n = SSL_read(t->ssl, back + got, 16384);
+		if (n > 0)
+			got += (size_t)n;
+		else
+			turn(t);
+	}
+	assert_int_equal(got, len);
+	assert_memory_equal(back, data, len);
+	assert_int_equal(t->drained, 1);
+	assert_false(leg_is_clogged(t->leg));
+	mem_free(data);
+	mem_free(back);
+}
+
+static void test_close_notify_is_a_clean_end(void **state)
+{
+	struct far_end *t = *state;
+	secured_leg(t);
+	SSL_write(t->ssl, "last", 4);
+	SSL_shutdown(t->ssl);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "last"); /* data and close_notify in one segment: data first */
+	assert_int_equal(t->ended, 1);
+	assert_int_equal(t->how, LEG_END_CLOSED);
+}
+
+static void test_fin_without_close_notify_is_truncation(void **state)
+{
+	struct far_end *t = *state;
+	secured_leg(t);
+	SSL_write(t->ssl, "half", 4);
+	shutdown(t->fd, SHUT_WR);
+	turn(t);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "half");
+	assert_int_equal(t->ended, 1);
+	assert_int_equal(t->how, LEG_END_TRUNCATED);
+}
+
+static void test_finish_sends_all_then_close_notify(void **state)
+{
+	struct far_end *t = *state;
+	char buf[64];
+	secured_leg(t);
+	leg_send(t->leg, "bye", 3);
+	leg_finish(t->leg, true);
+	leg_send(t->leg, "ignored", 7);
+	leg_io_flush(t->io);
+	assert_int_equal(SSL_read(t->ssl, buf, sizeof(buf)), 3);
+	assert_memory_equal(buf, "bye", 3);
+	assert_int_equal(SSL_read(t->ssl, buf, sizeof(buf)), 0);
+	assert_int_equal(SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+	assert_int_equal(t->closed, 0); /* the peer has not closed yet */
+	shutdown(t->fd, SHUT_WR);
+	turn(t);
+	assert_int_equal(t->closed, 1);
+	assert_int_equal(t->ended, 0);
+}
+
+static void test_finish_without_notify_is_bare_fin(void **state)
+{
+	struct far_end *t = *state;
+	char buf[64];
+	secured_leg(t);
+	leg_finish(t->leg, false);
+	leg_io_flush(t->io);
+	int n = SSL_read(t->ssl, buf, sizeof(buf));
+	assert_true(n <= 0);
+	assert_int_equal(SSL_get_error(t->ssl, n), SSL_ERROR_SSL); /* unexpected EOF, not a close_notify */
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 0);
+}
+
+static void test_half_close_goes_on_reading(void **state)
+{
+	struct far_end *t = *state;
+	char buf[8];
+	leg_read(t->leg, true);
+	leg_send(t->leg, "x", 1);
+	leg_half_close(t->leg);
+	leg_io_flush(t->io);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 1);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 0);
+	assert_int_equal(send(t->fd, "still here", 10, 0), 10);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "still here");
+	leg_finish(t->leg, true);
+	shutdown(t->fd, SHUT_WR);
+	turn(t);
+	assert_int_equal(t->closed, 1);
+}
+
+static void test_peer_gone_with_output_waiting(void **state)
+{
+	struct far_end *t = *state;
+	size_t len = 4 << 20;
+	char *data = mem_zalloc(len);
+	leg_send(t->leg, data, len);
+	leg_io_flush(t->io);
+	assert_true(leg_is_clogged(t->leg));
+	close(t->fd);
+	t->fd = -1;
+	for (int i = 0; i < 10 && t->ended == 0; i++)
+		turn(t);
+	assert_int_equal(t->ended, 1);
+	assert_int_equal(t->how, LEG_END_RESET);
+	leg_finish(t->leg, true);
+	for (int i = 0; i < 10 && t->closed == 0; i++)
+		turn(t);
+	assert_int_equal(t->closed, 1);
+	mem_free(data);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN); /* as the worker does */
+	tls_library_init();
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_plaintext_both_ways, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_unread_bytes_are_seen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_starttls_waits_for_the_last_plaintext_byte, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_plaintext_after_start_tls_meets_the_record_parser, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_direct_tls_with_first_bytes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_bulk_in_with_pauses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_bulk_out_clogs_and_drains, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_close_notify_is_a_clean_end, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_fin_without_close_notify_is_truncation, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_finish_sends_all_then_close_notify, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_finish_without_notify_is_bare_fin, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_half_close_goes_on_reading, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_peer_gone_with_output_waiting, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
