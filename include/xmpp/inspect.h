@@ -78,8 +78,8 @@ void inspect_feed(struct inspector *ins, enum inspect_side side, const void *dat
 /* False while `side` is held back: the caller stops reading that leg until this is true again (ask after every feed of
  * the other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);
-/* Ends the stream from outside (shutdown, timeout, the other leg is gone): tells `side` by stream error with its own
- * prefix through ops->reply, or nothing where an element is half sent. */
+/* Ends the stream from outside (shutdown, timeout): tells `side` through ops->reply, with its own prefix, by stream error and close
+ * tag, or by the close tag alone where the reason has no condition. Once a side; nothing passes to it afterwards. */
 void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reason);
 
 bool inspect_is_authenticated(const struct inspector *ins);

@@ -90,7 +90,8 @@ void xmlstream_free(struct xmlstream **xs);
 /*
  * Reads data. *consumed_out is len for MORE; for STOPPED and CLOSED it ends right behind the event. After STOPPED the
  * caller may free the xmlstream, or feed again *starting with the bytes that were not consumed* (at least as many as
- * were left over), possibly with more behind them.
+ * were left over), possibly with more behind them. A header that closes itself (<stream:stream/>) is two events at one
+ * byte: when on_open says STOP, the next feed, be it of no bytes, gives on_close.
  */
 enum xmlstream_result xmlstream_feed(struct xmlstream *xs, const void *data, size_t len, size_t *consumed_out);
 
@@ -111,7 +112,7 @@ bool xmlstream_opened(const struct xmlstream *xs);
 
 struct xmlstream_failure {
 	enum reason reason; /* RESTRICTED_XML, NOT_WELL_FORMED, ENCODING, SMUGGLING, STRAY_TEXT, TOO_BIG, TOO_DEEP,
-			       SECOND_HEADER */
+			       SECOND_HEADER; INTERNAL when there is no memory for a parser */
 	char detail[96];    /* what and where, no peer bytes: "comment at byte 512" */
 };
 /* Only after XMLSTREAM_FAILED. */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the inspector's files share. The parser's handlers (inspect_steps.c, inspect_sasl.c) look at an element and fill
+ * in a verdict; the core (inspect.c) carries verdicts out after the parser has returned and is, with inspect_reply.c,
+ * the only caller of the operations.
+ */
+#ifndef PROXY_XMPP_INSPECT_PRIVATE_H
+#define PROXY_XMPP_INSPECT_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "xmpp/features.h"
+#include "xmpp/inspect.h"
+#include "xmpp/xmlstream.h"
+
+/* What a read may bring on top of an element that is not complete. */
+#define INSPECT_HOLD_SLACK (256u * 1024u)
+#define INSPECT_ATTRIBUTES_MAX 256
+/* Elements after authentication that are read with their children, in search of the bind result. */
+#define INSPECT_SETTLE_ELEMENTS 20
+
+struct inspect_dir {
+	struct inspector *ins;
+	enum inspect_side side; /* whose bytes these are */
+	struct xmlstream *xs;
+	/* Offsets in xs: what was passed or dropped <= what the parser has read. hold has [passed, chunk_at). */
+	uint64_t passed, fed, chunk_at;
+	const char *chunk;
+	struct strbuf hold;  /* read by the parser, belongs to an element that is not complete (NEG-36) */
+	struct strbuf later; /* not read by the parser yet: arrived while held back (NEG-23) */
+	char *prefix;        /* streams prefix of this side's last header (NEG-19) */
+	bool opened;         /* this stream's header has been passed to the other side */
+	bool closed;         /* the close tag has been passed, nothing more is read */
+	bool errored;        /* a stream error has been passed: only the close tag may follow */
+	bool muted;          /* the other side has been told the end by us: nothing more passes to it */
+	uint64_t elements;
+};
+
+enum inspect_hold {
+	INSPECT_HOLD_NONE,
+	INSPECT_HOLD_FEATURES, /* its header was passed; the responder's features were not yet */
+	INSPECT_HOLD_ANSWER,   /* a SASL step is unanswered (NEG-23) */
+};
+
+enum inspect_what {
+	INSPECT_PASS,
+	INSPECT_DROP,
+	INSPECT_FAIL, /* the element is not passed; `reason` and `culprit` say why the stream ends */
+};
+
+/* What is to be done about the event that stopped the parser. */
+struct inspect_verdict {
+	enum inspect_what what;
+	uint64_t start, end;
+	const struct features *cuts; /* pass without these ranges */
+	bool note[INSPECT_NOTE_COUNT];
+	void (*put_reply)(struct strbuf *out); /* DROP: the answer of our own */
+	bool invalid_mechanism, sasl2;         /* DROP: the SASL failure of our own */
+	bool header;                           /* the stream header: this direction is open from here on */
+	bool close;                            /* the close tag */
+	bool authenticated;                    /* call the operation */
+	bool restart;                          /* both parsers are replaced behind this event (NEG-22) */
+	bool then_fail;                        /* pass, then end the stream for `reason` */
+	bool tls_failure;                      /* FAIL: told by {tls}failure instead of a stream error (NEG-10) */
+	bool compressed;                       /* the element starts compression: bytes behind it are no XML */
+	enum inspect_side culprit;
+	enum reason reason;
+};
+
+struct inspector {
+	struct inspect_dir dir[INSPECT_SIDES];
+	struct inspect_verdict verdict;
+	const struct inspect_ops *ops;
+	void *ctx;
+	char *content_ns;
+	char *domain;
+	size_t unauthenticated_limit, stanza_limit;
+	unsigned depth, auth_attempts;
+	bool strip_compression;
+
+	bool ended; /* fail or blind has been called */
+	bool authenticated;
+	bool reading_first; /* the initiator's first header is being read: it was judged and passed before */
+	bool nested;        /* kept bytes of the initiator are read from within a feed of the responder */
+	bool settled;       /* children are no longer looked at */
+	bool features_due;
+	bool channel_binding; /* noted already */
+	bool mismatch;        /* noted already */
+	enum inspect_hold hold;
+	struct features features;
+	unsigned after_auth; /* elements seen since authentication */
+
+	/* authentication; never a secret */
+	unsigned failures;
+	char *method;   /* of the attempt going on, fit to be shown */
+	bool digest;    /* it is DIGEST-MD5: may negotiate a layer */
+	bool responded; /* its first client message has been seen */
+	char *identity; /* claimed by the attempt, or told by the responder: bare JID, "" if unknown */
+	char *reported; /* last told to `authenticated`; NULL before */
+	char *claimed;  /* bare JID of the header's from, or NULL */
+	char *iq_id;    /* of the jabber:iq:auth request outstanding, NULL if none */
+};
+
+/* inspect_steps.c: the parser's handlers; ctx is a struct inspect_dir. */
+const struct xmlstream_handlers *inspect_handlers(void);
+void inspect_refuse(struct inspect_dir *d, enum inspect_side culprit, enum reason reason);
+/* From now on only names are looked at, where the bind result was seen or does not come. */
+void inspect_settle(struct inspector *ins);
+
+/* inspect_sasl.c: elements of authentication, true if it was one and the verdict is filled in. */
+bool inspect_sasl_initiator(struct inspect_dir *d, const struct xml_node *element);
+bool inspect_sasl_responder(struct inspect_dir *d, const struct xml_node *element);
+bool inspect_iq_initiator(struct inspect_dir *d, const struct xml_node *element);
+bool inspect_iq_responder(struct inspect_dir *d, const struct xml_node *element);
+/* The responder told the full or bare JID: the identity from here on (SASL-9). */
+void inspect_learn_jid(struct inspector *ins, const char *jid);
+
+/* inspect_identity.c: who a mechanism's first message says it is, as a bare JID, "" if it cannot be told. */
+void inspect_identity(char **identity, const char *method, const char *domain, const char *text, size_t len);
+/* Does a DIGEST-MD5 response choose a security layer (SASL-6)? */
+bool inspect_digest_has_layer(const char *text, size_t len);
+/* The mechanism if it is a name fit to be shown, else "invalid". */
+const char *inspect_method_name(const char *mechanism);
+
+/* inspect_reply.c: what the sides are told at the end. */
+/* A header of our own where the initiator has had none on this stream (NEG-17). */
+void inspect_put_header(struct inspector *ins, struct strbuf *out);
+void inspect_tell_error(struct inspector *ins, enum inspect_side to, enum reason reason);
+void inspect_tell_close(struct inspector *ins, enum inspect_side to);
+void inspect_tell_tls_failure(struct inspector *ins);
+/* Tells both sides, then ops->fail; nothing happens after it. */
+void inspect_fail(struct inspector *ins, enum inspect_side culprit, enum reason reason, bool tls_failure);
+
+static inline enum inspect_side inspect_other(enum inspect_side side)
+{
+	return side == INSPECT_INITIATOR ? INSPECT_RESPONDER : INSPECT_INITIATOR;
+}
+
+#endif

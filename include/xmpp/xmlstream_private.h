@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of one XML stream, shared by what feeds expat (xmlstream.c) and what expat calls back
+ * (xmlstream_events.c). For these two only.
+ */
+#ifndef PROXY_XMPP_XMLSTREAM_PRIVATE_H
+#define PROXY_XMPP_XMLSTREAM_PRIVATE_H
+
+#include "base/utf8.h"
+#include "xmpp/xmlstream.h"
+#include "xmpp/xmlstream_tree_private.h"
+
+struct XML_ParserStruct;
+
+enum xmlstream_run {
+	XMLSTREAM_RUN_READING,
+	XMLSTREAM_RUN_STOPPED, /* a handler said STOP; expat may hold bytes behind the event */
+	XMLSTREAM_RUN_CLOSED,
+	XMLSTREAM_RUN_FAILED,
+};
+
+struct xmlstream {
+	struct XML_ParserStruct *parser; /* expat's XML_Parser */
+	const struct xmlstream_handlers *handlers;
+	void *ctx;
+	struct xmlstream_limits limits;
+	size_t element_limit_next;
+	enum xmlstream_detail detail, detail_next;
+	enum xmlstream_run state;
+	struct utf8_state utf8;
+	enum utf8_result utf8_result; /* not OK: nothing may be read past `fed` */
+	uint64_t utf8_where;          /* of the character that is not OK */
+	char carry[4];                /* a character cut in two: expat gets it whole or not at all */
+	size_t carry_len;
+	unsigned bom; /* bytes of U+FEFF seen at the start */
+	uint64_t fed; /* bytes taken: expat has them, but for what is in `carry` */
+	uint64_t at;  /* offset of the next byte the caller owes us */
+	uint64_t done;
+	uint64_t elements;
+	bool begun, opened;
+	bool asleep;        /* expat is suspended */
+	bool close_pending; /* the header was self-closing and on_open said STOP */
+	unsigned level;     /* open elements, the root included */
+	unsigned decls_here;
+	struct xml_decl *decls; /* of the root, until on_open has returned */
+	size_t decl_count, decl_room;
+	struct xml_tree tree;
+	struct xml_node *top; /* the first-level element being read */
+	struct xmlstream_failure failure;
+};
+
+/* The first failure is final: later ones change nothing. */
+void xmlstream_fail(struct xmlstream *xs, enum reason reason, const char *what, uint64_t where);
+/* How many of the len bytes are white space, from the first on. */
+size_t xmlstream_blanks(const char *text, size_t len);
+/* Installs the handlers into a new parser. */
+void xmlstream_attach(struct xmlstream *xs);
+/* The stream's end tag: tells the owner, once. */
+void xmlstream_end(struct xmlstream *xs);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stream headers: what a peer's says, whether it is acceptable, and the one we write. Also the domain of an address,
+ * because `to` and `from` of the header are where one is needed. Invariants: a header is copied out of the parser
+ * whole; comparison of domains is by their normalised form only, and an address that has none gives "" and false.
+ */
+#include "xmpp/header.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "xmpp/names.h"
+
+#define NS_XML "http://www.w3.org/XML/1998/namespace"
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Reads one number of a version; NULL when there is none. Huge ones stay at the largest (RFC 6120 section 4.7.5). */
+static const char *read_number(const char *at, unsigned *out)
+{
+	unsigned value = 0;
+
+	if (!is_digit(*at))
+		return NULL;
+	for (; is_digit(*at); at++) {
+		unsigned digit = (unsigned)(*at - '0');
+
+		value = value > (UINT_MAX - digit) / 10 ? UINT_MAX : value * 10 + digit;
+	}
+	*out = value;
+	return at;
+}
+
+static void read_version(struct stream_header *h, const char *text)
+{
+	unsigned major = 0, minor = 0;
+	const char *at;
+
+	h->has_version = text != NULL;
+	if (text == NULL)
+		return;
+	at = read_number(text, &major);
+	if (at == NULL || *at != '.')
+		return;
+	at = read_number(at + 1, &minor);
+	if (at == NULL || *at != '\0')
+		return;
+	h->version_valid = true;
+	h->major = major;
+	h->minor = minor;
+}
+
+static const char *xml_lang(const struct xml_node *root)
+{
+	for (size_t i = 0; i < root->attr_count; i++) {
+		const struct xml_attr *attr = &root->attrs[i];
+
+		if (attr->ns != NULL && strcmp(attr->ns, NS_XML) == 0 && strcmp(attr->name, "lang") == 0)
+			return attr->value;
+	}
+	return NULL;
+}
+
+static const char *default_namespace(const struct xml_decl *decls, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (decls[i].prefix[0] != '\0' || decls[i].uri[0] == '\0')
+			continue;
+		return strcmp(decls[i].uri, XMPP_NS_STREAM) == 0 ? NULL : decls[i].uri;
+	}
+	return NULL;
+}
+
+void stream_header_read(struct stream_header *h, const struct xml_node *root, const struct xml_decl *decls,
+			size_t count)
+{
+	memset(h, 0, sizeof(*h));
+	h->from = mem_strdup(xml_node_attr(root, "from"));
+	h->to = mem_strdup(xml_node_attr(root, "to"));
+	h->id = mem_strdup(xml_node_attr(root, "id"));
+	h->lang = mem_strdup(xml_lang(root));
+	h->content_ns = mem_strdup(default_namespace(decls, count));
+	h->prefix = mem_strdup(root->prefix);
+	h->ns = mem_strdup(root->ns);
+	h->name = mem_strdup(root->name);
+	read_version(h, xml_node_attr(root, "version"));
+}
+
+void stream_header_fini(struct stream_header *h)
+{
+	mem_free(h->from);
+	mem_free(h->to);
+	mem_free(h->id);
+	mem_free(h->lang);
+	mem_free(h->content_ns);
+	mem_free(h->prefix);
+	mem_free(h->ns);
+	mem_free(h->name);
+	memset(h, 0, sizeof(*h));
+}
+
+enum reason stream_header_check(const struct stream_header *h, const char *content_ns)
+{
+	if (h->ns == NULL || strcmp(h->ns, XMPP_NS_STREAM) != 0)
+		return REASON_NAMESPACE;
+	/* The namespace is right, the element is not: bad-format (RFC 6120 section 4.9.3.1). */
+	if (h->name == NULL || strcmp(h->name, "stream") != 0)
+		return REASON_SMUGGLING;
+	if (h->content_ns != NULL && strcmp(h->content_ns, content_ns) != 0)
+		return REASON_NAMESPACE;
+	return REASON_NONE;
+}
+
+static void put_attr(struct strbuf *out, const char *name, const char *value)
+{
+	if (value == NULL)
+		return;
+	strbuf_printf(out, " %s='", name);
+	strbuf_put_xml(out, value);
+	strbuf_puts(out, "'");
+}
+
+void stream_reply_write(struct strbuf *out, const struct stream_reply *reply)
+{
+	strbuf_puts(out, "<?xml version='1.0'?><stream:stream");
+	put_attr(out, "from", reply->from != NULL ? reply->from : "");
+	put_attr(out, "id", reply->id);
+	put_attr(out, "to", reply->to);
+	put_attr(out, "version", reply->version ? "1.0" : NULL);
+	put_attr(out, "xml:lang", reply->lang);
+	put_attr(out, "xmlns", reply->content_ns);
+	put_attr(out, "xmlns:stream", XMPP_NS_STREAM);
+	strbuf_puts(out, ">");
+}
+
+/* Lower case, without one trailing dot (RFC 7622 section 3.2). A second dot there would be an empty label. */
+static bool normalise(const char *text, size_t len, char out[XMPP_DOMAIN_SIZE])
+{
+	out[0] = '\0';
+	if (len > 0 && text[len - 1] == '.')
+		len--;
+	if (len == 0 || len >= XMPP_DOMAIN_SIZE || text[len - 1] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+	out[len] = '\0';
+	return true;
+}
+
+bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE])
+{
+	size_t len;
+	const char *at;
+
+	out[0] = '\0';
+	if (jid == NULL)
+		return false;
+	/* The slash is looked for first: a.example.com/b@example.net is at a.example.com (RFC 7622 section 3.1). */
+	len = strcspn(jid, "/");
+	at = memchr(jid, '@', len);
+	if (at != NULL) {
+		len -= (size_t)(at + 1 - jid);
+		jid = at + 1;
+	}
+	return normalise(jid, len, out);
+}
+
+bool jid_bare(const char *jid, char out[XMPP_JID_SIZE])
+{
+	char domain[XMPP_DOMAIN_SIZE];
+	size_t len, domain_len;
+	const char *at;
+
+	out[0] = '\0';
+	if (!jid_domain(jid, domain))
+		return false;
+	len = strcspn(jid, "/");
+	if (jid[len] == '/' && jid[len + 1] == '\0')
+		return false;
+	at = memchr(jid, '@', len);
+	len = at == NULL ? 0 : (size_t)(at + 1 - jid);
+	domain_len = strlen(domain);
+	if (len == 1 || len + domain_len >= XMPP_JID_SIZE)
+		return false;
+	memcpy(out, jid, len);
+	memcpy(out + len, domain, domain_len + 1);
+	return true;
+}
+
+bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE])
+{
+	out[0] = '\0';
+	if (text == NULL || strpbrk(text, "@/") != NULL)
+		return false;
+	return normalise(text, strlen(text), out);
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one table of endings: what the log calls it, what the peer is told, whether it is a refusal. Rows follow the
+ * order of enum reason. Invariants: every reason has a word of its own and a sentence; peer_text says nothing about
+ * the inside of the installation; what fails behind us is internal-server-error without text (NEG-38).
+ */
+#include "xmpp/reason.h"
+
+#include <stddef.h>
+
+#include "base/array.h"
+
+static const struct reason_info reasons[] = {
+    [REASON_NONE] =
+	{
+	    .word = "none",
+	    .condition = XMPP_ERROR_NONE,
+	    .sentence = "Nothing ended it.",
+	},
+    [REASON_CLOSED] =
+	{
+	    .word = "closed",
+	    .condition = XMPP_ERROR_NONE,
+	    .sentence = "Both sides closed the stream.",
+	},
+    [REASON_PEER_GONE] =
+	{
+	    .word = "peer-gone",
+	    .condition = XMPP_ERROR_NONE,
+	    .sentence = "The initiating entity went away without closing its stream.",
+	},
+    [REASON_CONNECTION_LIMIT] =
+	{
+	    .word = "connection-limit",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "Too many connections were open from this address.",
+	},
+    [REASON_TOTAL_LIMIT] =
+	{
+	    .word = "total-limit",
+	    .condition = XMPP_ERROR_RESOURCE_CONSTRAINT,
+	    .refusal = true,
+	    .peer_text = "Too many connections, try again later",
+	    .sentence = "Too many connections were open in all.",
+	},
+    [REASON_HEADER_TIMEOUT] =
+	{
+	    .word = "header-timeout",
+	    .condition = XMPP_ERROR_CONNECTION_TIMEOUT,
+	    .refusal = true,
+	    .peer_text = "No stream header came in time",
+	    .sentence = "The stream header did not come in time.",
+	},
+    [REASON_NEGOTIATION_TIMEOUT] =
+	{
+	    .word = "negotiation-timeout",
+	    .condition = XMPP_ERROR_CONNECTION_TIMEOUT,
+	    .refusal = true,
+	    .peer_text = "Stream negotiation took too long",
+	    .sentence = "Negotiation of an encrypted stream did not end in time.",
+	},
+    [REASON_TLS_TIMEOUT] =
+	{
+	    .word = "tls-timeout",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "The TLS handshake did not end in time.",
+	},
+    [REASON_AUTH_TIMEOUT] =
+	{
+	    .word = "auth-timeout",
+	    .condition = XMPP_ERROR_CONNECTION_TIMEOUT,
+	    .refusal = true,
+	    .peer_text = "Authentication took too long",
+	    .sentence = "Nobody authenticated on the stream in time.",
+	},
+    [REASON_IDLE] =
+	{
+	    .word = "idle",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .peer_text = "The stream was idle for too long",
+	    .sentence = "Nothing was sent on the stream for longer than the idle timeout.",
+	},
+    [REASON_HOST_UNKNOWN] =
+	{
+	    .word = "host-unknown",
+	    .condition = XMPP_ERROR_HOST_UNKNOWN,
+	    .refusal = true,
+	    .sentence = "The stream header names no domain that is served here.",
+	},
+    [REASON_SNI_UNKNOWN] =
+	{
+	    .word = "sni-unknown",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "The TLS server name is no domain that is served here.",
+	},
+    [REASON_ALPN] =
+	{
+	    .word = "alpn",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "The application protocols offered in the TLS handshake do not include the right one.",
+	},
+    [REASON_NAMESPACE] =
+	{
+	    .word = "namespace",
+	    .condition = XMPP_ERROR_INVALID_NAMESPACE,
+	    .refusal = true,
+	    .sentence = "The stream header declares a namespace that does not belong on this listener.",
+	},
+    [REASON_PREFIX] =
+	{
+	    .word = "prefix",
+	    .condition = XMPP_ERROR_BAD_NAMESPACE_PREFIX,
+	    .refusal = true,
+	    .sentence = "An element of the content namespace was sent with a prefix.",
+	},
+    [REASON_VERSION] =
+	{
+	    .word = "version",
+	    .condition = XMPP_ERROR_UNSUPPORTED_VERSION,
+	    .refusal = true,
+	    .sentence = "The stream header asks for a version of XMPP that cannot be used.",
+	},
+    [REASON_PRE10_INITIATOR] =
+	{
+	    .word = "pre10-initiator",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "TLS is required and needs version 1.0",
+	    .sentence = "The initiating entity sent a stream header without version 1.0 and so cannot use STARTTLS.",
+	},
+    [REASON_PLAINTEXT_AUTH] =
+	{
+	    .word = "plaintext-auth",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "Use of STARTTLS required",
+	    .sentence = "Authentication was tried before TLS.",
+	},
+    [REASON_PLAINTEXT_STANZA] =
+	{
+	    .word = "plaintext-stanza",
+	    .condition = XMPP_ERROR_NOT_AUTHORIZED,
+	    .refusal = true,
+	    .sentence = "A stanza was sent before TLS and authentication.",
+	},
+    [REASON_TLS_REQUIRED] =
+	{
+	    .word = "tls-required",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "Use of STARTTLS required",
+	    .sentence = "Something other than STARTTLS was sent before TLS.",
+	},
+    [REASON_PLAINTEXT_DIALBACK] =
+	{
+	    .word = "plaintext-dialback",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "Use of STARTTLS required",
+	    .sentence = "Server dialback was tried before TLS.",
+	},
+    [REASON_STARTTLS_MISUSE] =
+	{
+	    .word = "starttls-misuse",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "STARTTLS was malformed, or asked for where it is not offered.",
+	},
+    [REASON_STARTTLS_INJECTION] =
+	{
+	    .word = "starttls-injection",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "Bytes were waiting behind the STARTTLS element.",
+	},
+    [REASON_TLS_FAILED] =
+	{
+	    .word = "tls-failed",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "The TLS handshake failed.",
+	},
+    [REASON_NOT_TLS] =
+	{
+	    .word = "not-tls",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "Something other than a TLS handshake came where TLS must begin.",
+	},
+    [REASON_NO_EMS] =
+	{
+	    .word = "no-ems",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "TLS 1.2 was negotiated without the extended master secret.",
+	},
+    [REASON_RENEGOTIATION] =
+	{
+	    .word = "renegotiation",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "TLS renegotiation was tried.",
+	},
+    [REASON_HEADER_SWITCH] =
+	{
+	    .word = "header-switch",
+	    .condition = XMPP_ERROR_NOT_AUTHORIZED,
+	    .refusal = true,
+	    .sentence = "The stream header names another domain than the one this stream was secured for.",
+	},
+    [REASON_BACKEND_DOWN] =
+	{
+	    .word = "backend-down",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server could not be reached.",
+	},
+    [REASON_BACKEND_TIMEOUT] =
+	{
+	    .word = "backend-timeout",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server did not answer in time.",
+	},
+    [REASON_BACKEND_CLOSED] =
+	{
+	    .word = "backend-closed",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server went away in the middle of the stream.",
+	},
+    [REASON_BACKEND_INVALID] =
+	{
+	    .word = "backend-invalid",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server sent something that is not an XMPP stream.",
+	},
+    [REASON_BACKEND_REFUSED] =
+	{
+	    .word = "backend-refused",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server answered with a stream error.",
+	},
+    [REASON_BACKEND_MISCONFIGURED] =
+	{
+	    .word = "backend-misconfigured",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server offers nothing but STARTTLS or compression: it must allow authentication on "
+			"its plaintext side.",
+	},
+    [REASON_BACKEND_PRE10] =
+	{
+	    .word = "backend-pre10",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The legacy server speaks XMPP older than 1.0, which is not available in this version.",
+	},
+    [REASON_RESTRICTED_XML] =
+	{
+	    .word = "restricted-xml",
+	    .condition = XMPP_ERROR_RESTRICTED_XML,
+	    .refusal = true,
+	    .sentence = "A comment, processing instruction, document type or entity was sent.",
+	},
+    [REASON_NOT_WELL_FORMED] =
+	{
+	    .word = "not-well-formed",
+	    .condition = XMPP_ERROR_NOT_WELL_FORMED,
+	    .refusal = true,
+	    .sentence = "What was sent is not well-formed XML.",
+	},
+    [REASON_ENCODING] =
+	{
+	    .word = "encoding",
+	    .condition = XMPP_ERROR_UNSUPPORTED_ENCODING,
+	    .refusal = true,
+	    .sentence = "What was sent is not UTF-8.",
+	},
+    [REASON_SMUGGLING] =
+	{
+	    .word = "smuggling",
+	    .condition = XMPP_ERROR_BAD_FORMAT,
+	    .refusal = true,
+	    .sentence = "An element of the streams namespace was sent where none may stand.",
+	},
+    [REASON_SECOND_HEADER] =
+	{
+	    .word = "second-header",
+	    .condition = XMPP_ERROR_INVALID_XML,
+	    .refusal = true,
+	    .sentence = "A second stream header was sent where none is due.",
+	},
+    [REASON_STRAY_TEXT] =
+	{
+	    .word = "stray-text",
+	    .condition = XMPP_ERROR_BAD_FORMAT,
+	    .refusal = true,
+	    .sentence = "Text was sent between the elements of the stream.",
+	},
+    [REASON_TOO_BIG] =
+	{
+	    .word = "too-big",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .too_big = true,
+	    .refusal = true,
+	    .peer_text = "The element is too big",
+	    .sentence = "An element is larger than the limit.",
+	},
+    [REASON_TOO_DEEP] =
+	{
+	    .word = "too-deep",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .too_big = true,
+	    .refusal = true,
+	    .peer_text = "The element is nested too deeply",
+	    .sentence = "An element is nested more deeply than the limit.",
+	},
+    [REASON_AUTH_ATTEMPTS] =
+	{
+	    .word = "auth-attempts",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "Too many authentication attempts",
+	    .sentence = "Authentication failed too often on one stream.",
+	},
+    [REASON_SASL_LAYER] =
+	{
+	    .word = "sasl-layer",
+	    .condition = XMPP_ERROR_POLICY_VIOLATION,
+	    .refusal = true,
+	    .peer_text = "SASL security layers are not supported here",
+	    .sentence = "A SASL mechanism with a security layer of its own was asked for.",
+	},
+    [REASON_UNSUPPORTED_ELEMENT] =
+	{
+	    .word = "unsupported-element",
+	    .condition = XMPP_ERROR_UNSUPPORTED_STANZA_TYPE,
+	    .refusal = true,
+	    .sentence = "A first-level element was sent that has no place in the stream.",
+	},
+    [REASON_PEER_ERROR] =
+	{
+	    .word = "peer-error",
+	    .condition = XMPP_ERROR_NONE,
+	    .sentence = "The initiating entity ended the stream with a stream error.",
+	},
+    [REASON_AUDIT_UNAVAILABLE] =
+	{
+	    .word = "audit-unavailable",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "The audit log cannot be written, and new streams are refused until it can.",
+	},
+    [REASON_SHUTDOWN] =
+	{
+	    .word = "shutdown",
+	    .condition = XMPP_ERROR_SYSTEM_SHUTDOWN,
+	    .sentence = "The proxy was stopped.",
+	},
+    [REASON_INTERNAL] =
+	{
+	    .word = "internal",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .sentence = "Something failed inside the proxy.",
+	},
+};
+_Static_assert(ARRAY_LEN(reasons) == REASON_COUNT, "reason without a row");
+
+const struct reason_info *reason_info(enum reason reason)
+{
+	if ((unsigned)reason >= REASON_COUNT)
+		return &reasons[REASON_INTERNAL];
+	return &reasons[reason];
+}

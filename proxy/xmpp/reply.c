@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few elements portcullis sends of its own, as bytes. Owns their exact form (XML-14); nothing else writes XML
+ * to a peer. Invariants: no byte of a peer is ever in them but a streams prefix, which the parser has validated;
+ * a reason that is to be answered without XML writes nothing.
+ */
+#include "xmpp/reply.h"
+
+#include <stddef.h>
+
+#include "xmpp/names.h"
+
+void reply_features_starttls(struct strbuf *out)
+{
+	strbuf_puts(out, "<stream:features><starttls xmlns='" XMPP_NS_TLS "'><required/></starttls></stream:features>");
+}
+
+void reply_proceed(struct strbuf *out)
+{
+	strbuf_puts(out, "<proceed xmlns='" XMPP_NS_TLS "'/>");
+}
+
+void reply_starttls_failure(struct strbuf *out)
+{
+	strbuf_puts(out, "<failure xmlns='" XMPP_NS_TLS "'/>");
+}
+
+void reply_sasl_failure(struct strbuf *out, bool sasl2, const char *condition)
+{
+	if (sasl2)
+		strbuf_printf(out, "<failure xmlns='" XMPP_NS_SASL2 "'><%s xmlns='" XMPP_NS_SASL "'/></failure>",
+			      condition);
+	else
+		strbuf_printf(out, "<failure xmlns='" XMPP_NS_SASL "'><%s/></failure>", condition);
+}
+
+void reply_compress_failure(struct strbuf *out)
+{
+	strbuf_puts(out, "<failure xmlns='" XMPP_NS_COMPRESS "'><setup-failed/></failure>");
+}
+
+/* A prefix-free stream has the streams namespace as its default one only by custom (NEG-19): say it again. */
+static void put_error_open(struct strbuf *out, const char *prefix)
+{
+	if (prefix[0] == '\0')
+		strbuf_puts(out, "<error xmlns='" XMPP_NS_STREAM "'>");
+	else
+		strbuf_printf(out, "<%s:error>", prefix);
+}
+
+static void put_error(struct strbuf *out, enum xmpp_error condition, const char *text, bool too_big, const char *prefix)
+{
+	const char *colon = prefix[0] == '\0' ? "" : ":";
+
+	if (condition == XMPP_ERROR_NONE)
+		return;
+	put_error_open(out, prefix);
+	strbuf_printf(out, "<%s xmlns='" XMPP_NS_STREAM_ERROR "'/>", xmpp_error_name(condition));
+	if (text != NULL) {
+		strbuf_puts(out, "<text xmlns='" XMPP_NS_STREAM_ERROR "' xml:lang='en'>");
+		strbuf_put_xml(out, text);
+		strbuf_puts(out, "</text>");
+	}
+	if (too_big)
+		strbuf_puts(out, "<stanza-too-big xmlns='" XMPP_NS_ERRORS "'/>");
+	strbuf_printf(out, "</%s%serror>", prefix, colon);
+	reply_close(out, prefix);
+}
+
+void reply_stream_error(struct strbuf *out, enum reason reason, const char *prefix)
+{
+	const struct reason_info *info = reason_info(reason);
+
+	put_error(out, info->condition, info->peer_text, info->too_big, prefix);
+}
+
+void reply_stream_error_as(struct strbuf *out, enum xmpp_error condition, const char *text, const char *prefix)
+{
+	put_error(out, condition, text, false, prefix);
+}
+
+void reply_close(struct strbuf *out, const char *prefix)
+{
+	strbuf_printf(out, "</%s%sstream>", prefix, prefix[0] == '\0' ? "" : ":");
+}

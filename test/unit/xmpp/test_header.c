@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* header: reading (NEG-15, NEG-18, NEG-19), writing (NEG-1, golden bytes), and the domain of an address. */
+#include "xmpp/header.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "xmpp/names.h"
+
+#define STREAMS "http://etherx.jabber.org/streams"
+
+static const struct xmlstream_limits limits = {.element = 16384, .depth = 64, .attributes = 64};
+
+static enum xmlstream_step take_header(void *ctx, const struct xml_node *root, const struct xml_decl *decls,
+				       size_t count)
+{
+	stream_header_read(ctx, root, decls, count);
+	return XMLSTREAM_STOP;
+}
+
+static enum xmlstream_step no_element(void *ctx, const struct xml_node *element)
+{
+	(void)ctx;
+	(void)element;
+	return XMLSTREAM_STOP;
+}
+
+static enum xmlstream_step no_close(void *ctx)
+{
+	(void)ctx;
+	return XMLSTREAM_STOP;
+}
+
+static void read_header(struct stream_header *h, const char *data)
+{
+	static const struct xmlstream_handlers handlers = {take_header, no_element, no_close};
+	struct xmlstream *xs = xmlstream_new(&limits, &handlers, h);
+	size_t used;
+
+	assert_int_equal(xmlstream_feed(xs, data, strlen(data), &used), XMLSTREAM_STOPPED);
+	xmlstream_free(&xs);
+}
+
+static void test_read(void **state)
+{
+	struct stream_header h;
+
+	(void)state;
+	read_header(&h,
+		    "<?xml version='1.0'?><stream:stream from='juliet@im.example.com' to='im.example.com' id='a&amp;b' "
+		    "version='1.0' xml:lang='de' xmlns='jabber:client' xmlns:stream='" STREAMS "'>");
+	assert_string_equal(h.from, "juliet@im.example.com");
+	assert_string_equal(h.to, "im.example.com");
+	assert_string_equal(h.id, "a&b");
+	assert_string_equal(h.lang, "de");
+	assert_string_equal(h.content_ns, "jabber:client");
+	assert_string_equal(h.prefix, "stream");
+	assert_string_equal(h.ns, STREAMS);
+	assert_string_equal(h.name, "stream");
+	assert_true(h.has_version && h.version_valid);
+	assert_int_equal(h.major, 1);
+	assert_int_equal(h.minor, 0);
+	assert_int_equal(stream_header_check(&h, XMPP_NS_CLIENT), REASON_NONE);
+	assert_int_equal(stream_header_check(&h, XMPP_NS_SERVER), REASON_NAMESPACE);
+	stream_header_fini(&h);
+	assert_null(h.from);
+	stream_header_fini(&h);
+}
+
+/* Attributes in a namespace of their own and `lang` without xml: are somebody else's. */
+static void test_read_absent(void **state)
+{
+	struct stream_header h;
+
+	(void)state;
+	read_header(&h, "<s:stream xmlns:s='" STREAMS "' xmlns:x='urn:x' x:to='evil' x:lang='xx' lang='yy' from=''/>");
+	assert_null(h.to);
+	assert_null(h.id);
+	assert_null(h.lang);
+	assert_null(h.content_ns);
+	assert_string_equal(h.from, "");
+	assert_string_equal(h.prefix, "s");
+	assert_false(h.has_version);
+	assert_int_equal(stream_header_check(&h, XMPP_NS_CLIENT), REASON_NONE);
+	stream_header_fini(&h);
+}
+
+struct version {
+	const char *text; /* NULL: absent */
+	bool valid;
+	unsigned major, minor;
+};
+
+static const struct version versions[] = {
+    {NULL, false, 0, 0},
+    {"1.0", true, 1, 0},
+    {"1.10", true, 1, 10},
+    {"01.0", true, 1, 0},
+    {"2.0", true, 2, 0},
+    {"11.0", true, 11, 0},
+    {"0.9", true, 0, 9},
+    {"1.00", true, 1, 0},
+    {"4294967295.0", true, 4294967295U, 0},
+    {"4294967296.0", true, 4294967295U, 0},
+    {"99999999999999999999.1", true, 4294967295U, 1},
+    {"", false, 0, 0},
+    {"1", false, 0, 0},
+    {"1.", false, 0, 0},
+    {".0", false, 0, 0},
+    {"1.0.0", false, 0, 0},
+    {" 1.0", false, 0, 0},
+    {"1.0 ", false, 0, 0},
+    {"+1.0", false, 0, 0},
+    {"-1.0", false, 0, 0},
+    {"1.-0", false, 0, 0},
+    {"one.zero", false, 0, 0},
+    {"1,0", false, 0, 0},
+};
+
+static void test_versions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		const struct version *v = &versions[i];
+		struct stream_header h;
+		char *data = v->text == NULL ? mem_strdup("<stream xmlns='" STREAMS "'>")
+					     : mem_printf("<stream xmlns='" STREAMS "' version='%s'>", v->text);
+
+		read_header(&h, data);
+		assert_int_equal(h.has_version, v->text != NULL);
+		assert_int_equal(h.version_valid, v->valid);
+		assert_int_equal(h.major, v->major);
+		assert_int_equal(h.minor, v->minor);
+		stream_header_fini(&h);
+		mem_free(data);
+	}
+}
+
+struct check {
+	const char *data;
+	const char *content_ns;
+	enum reason reason;
+};
+
+static const struct check checks[] = {
+    {"<stream xmlns='" STREAMS "'>", XMPP_NS_CLIENT, REASON_NONE},
+    {"<a:stream xmlns:a='" STREAMS "' xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_NONE},
+    {"<a:stream xmlns:a='" STREAMS "' xmlns='jabber:server'>", XMPP_NS_SERVER, REASON_NONE},
+    {"<a:stream xmlns:a='" STREAMS "' xmlns='jabber:server'>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<a:stream xmlns:a='" STREAMS "' xmlns='jabber:client'>", XMPP_NS_SERVER, REASON_NAMESPACE},
+    {"<a:stream xmlns:a='" STREAMS "' xmlns='http://example.org/ns'>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<a:stream xmlns:a='" STREAMS "/' xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<a:stream xmlns:a='http://wrong.example/' xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<stream xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<stream>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<html>", XMPP_NS_CLIENT, REASON_NAMESPACE},
+    {"<a:features xmlns:a='" STREAMS "' xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_SMUGGLING},
+    {"<a:Stream xmlns:a='" STREAMS "' xmlns='jabber:client'>", XMPP_NS_CLIENT, REASON_SMUGGLING},
+};
+
+static void test_check(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct stream_header h;
+
+		read_header(&h, checks[i].data);
+		assert_int_equal(stream_header_check(&h, checks[i].content_ns), checks[i].reason);
+		stream_header_fini(&h);
+	}
+}
+
+static void check_reply(const struct stream_reply *reply, const char *expected)
+{
+	struct strbuf out;
+
+	strbuf_init(&out, 4096);
+	stream_reply_write(&out, reply);
+	assert_string_equal(strbuf_text(&out), expected);
+	strbuf_fini(&out);
+}
+
+static void test_write(void **state)
+{
+	const struct stream_reply plain = {.content_ns = XMPP_NS_CLIENT,
+					   .from = "im.example.com",
+					   .id = "p1-5f0e7c2b9a64",
+					   .lang = "en",
+					   .version = true};
+	const struct stream_reply full = {.content_ns = XMPP_NS_SERVER,
+					  .from = "im.example.com",
+					  .id = "x",
+					  .to = "o'hara@im.example.com",
+					  .lang = "en",
+					  .version = true};
+	const struct stream_reply old = {.content_ns = XMPP_NS_SERVER, .id = "p7-c3d1"};
+
+	(void)state;
+	check_reply(&plain,
+		    "<?xml version='1.0'?><stream:stream from='im.example.com' id='p1-5f0e7c2b9a64' version='1.0' "
+		    "xml:lang='en' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
+	check_reply(&full,
+		    "<?xml version='1.0'?><stream:stream from='im.example.com' id='x' to='o&apos;hara@im.example.com' "
+		    "version='1.0' xml:lang='en' xmlns='jabber:server' "
+		    "xmlns:stream='http://etherx.jabber.org/streams'>");
+	check_reply(&old, "<?xml version='1.0'?><stream:stream from='' id='p7-c3d1' xmlns='jabber:server' "
+			  "xmlns:stream='http://etherx.jabber.org/streams'>");
+}
+
+struct address {
+	const char *jid, *domain, *bare; /* NULL: refused */
+};
+
+static const struct address addresses[] = {
+    {"example.com", "example.com", "example.com"},
+    {"Example.COM", "example.com", "example.com"},
+    {"juliet@example.com", "example.com", "juliet@example.com"},
+    {"Juliet@Example.com/Balcony", "example.com", "Juliet@example.com"},
+    {"example.com/r@other.example", "example.com", "example.com"},
+    {"a.example.com/b@example.net", "a.example.com", "a.example.com"},
+    {"a@b.example/c/d@e", "b.example", "a@b.example"},
+    {"example.com.", "example.com", "example.com"},
+    {"a@example.com./r", "example.com", "a@example.com"},
+    {"[2001:DB8::1]", "[2001:db8::1]", "[2001:db8::1]"},
+    {"b\xC3\xBC"
+     "cher.example",
+     "b\xC3\xBC"
+     "cher.example",
+     "b\xC3\xBC"
+     "cher.example"},
+    {"@example.com", "example.com", NULL},
+    {"a@example.com/", "example.com", NULL},
+    {"", NULL, NULL},
+    {".", NULL, NULL},
+    {"example.com..", NULL, NULL},
+    {"a@", NULL, NULL},
+    {"@", NULL, NULL},
+    {"/r", NULL, NULL},
+    {"a@/r@example.com", NULL, NULL},
+};
+
+static void test_addresses(void **state)
+{
+	char domain[XMPP_DOMAIN_SIZE], bare[XMPP_JID_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		const struct address *a = &addresses[i];
+
+		assert_int_equal(jid_domain(a->jid, domain), a->domain != NULL);
+		assert_string_equal(domain, a->domain != NULL ? a->domain : "");
+		assert_int_equal(jid_bare(a->jid, bare), a->bare != NULL);
+		assert_string_equal(bare, a->bare != NULL ? a->bare : "");
+	}
+	assert_false(jid_domain(NULL, domain));
+	assert_false(jid_bare(NULL, bare));
+}
+
+static void test_address_lengths(void **state)
+{
+	char domain[XMPP_DOMAIN_SIZE], bare[XMPP_JID_SIZE], jid[1100];
+
+	(void)state;
+	memset(jid, 'a', sizeof(jid));
+	jid[255] = '\0';
+	assert_true(jid_domain(jid, domain));
+	assert_int_equal(strlen(domain), 255);
+	jid[255] = '.';
+	jid[256] = '\0';
+	assert_true(jid_domain(jid, domain));
+	assert_int_equal(strlen(domain), 255);
+	jid[255] = 'a';
+	assert_false(jid_domain(jid, domain));
+	assert_string_equal(domain, "");
+	memset(jid, 'a', sizeof(jid));
+	memcpy(jid + 1021, "@b", 3);
+	assert_true(jid_bare(jid, bare));
+	assert_int_equal(strlen(bare), 1023);
+	memset(jid, 'a', sizeof(jid));
+	memcpy(jid + 1022, "@b", 3);
+	assert_false(jid_bare(jid, bare));
+	assert_string_equal(bare, "");
+}
+
+static void test_domain_normalise(void **state)
+{
+	char domain[XMPP_DOMAIN_SIZE];
+
+	(void)state;
+	assert_true(domain_normalise("IM.Example.Com.", domain));
+	assert_string_equal(domain, "im.example.com");
+	assert_false(domain_normalise("a@example.com", domain));
+	assert_string_equal(domain, "");
+	assert_false(domain_normalise("example.com/r", domain));
+	assert_false(domain_normalise("", domain));
+	assert_false(domain_normalise(NULL, domain));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_read),
+	    cmocka_unit_test(test_read_absent),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_write),
+	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_address_lengths),
+	    cmocka_unit_test(test_domain_normalise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
