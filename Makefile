@@ -141,4 +141,4 @@ demo:
 clean:
 	rm -rf build compile_commands.json
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find build $(wildcard $(B)) -name '*.d' 2>/dev/null)

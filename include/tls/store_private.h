@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the store share: the store, a virtual host's contexts, and the state hung on each SSL. For the tls
- * room only. */
+/* What the files of the store share: the store and a virtual host's contexts. For the tls room only. */
 #ifndef PROXY_TLS_STORE_PRIVATE_H
 #define PROXY_TLS_STORE_PRIVATE_H
 
@@ -24,22 +23,6 @@ struct tls_store {
 	struct evp_cipher_st *ticket_cipher; /* fetched once: an implicit fetch per ticket costs more than the cipher */
 	struct tls_vhost *vhost;             /* one per config->domains, same order */
 };
-
-/* One per SSL, in its ex_data, freed with it. Holds the store, so that callbacks never meet a freed one. */
-struct tls_state {
-	struct tls_store *store;
-	const struct tls_vhost *vhost;
-	char *server_name; /* SNI as sent, NULL if none */
-	enum role role;
-	enum reason failure; /* REASON_NONE until one of our callbacks refused */
-	bool by_name;        /* direct TLS: SNI decides; else the pre-TLS `to` has decided */
-	bool to_unknown;     /* the caller's `to` is not ours */
-	bool done;           /* the first handshake has ended */
-	bool renegotiated;
-};
-
-/* NULL for an SSL that tls_accept did not make. */
-struct tls_state *tls_state(const struct ssl_st *ssl);
 
 /* A context with everything set and every callback below in place; NULL with the reason in err. */
 struct ssl_ctx_st *tls_context_new(const struct config *config, const struct config_domain *domain, enum role role,

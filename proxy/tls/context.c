@@ -4,6 +4,7 @@
  * changed. The session id context is a digest of everything a resumed session inherits without a new handshake, so
  * that a ticket is good only for the same domain, role, certificate and TLS settings (TLS-14).
  */
+#include "tls/state_private.h"
 #include "tls/store_private.h"
 
 #include <openssl/evp.h>

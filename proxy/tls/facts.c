@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "tls/store_private.h"
+#include "tls/state_private.h"
 
 static const struct {
 	int wire, number;

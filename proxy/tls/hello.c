@@ -5,6 +5,7 @@
  * ALPN is ours (TLS-17). Every refusal is remembered in the SSL's state, so that the record can say more than the alert
  * does. Invariant: a name that is not ours is never answered with somebody's certificate (ALPACA).
  */
+#include "tls/state_private.h"
 #include "tls/store_private.h"
 
 #include <ctype.h>

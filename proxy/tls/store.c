@@ -13,37 +13,11 @@
 #include "base/array.h"
 #include "base/mem.h"
 #include "tls/ocsp_private.h"
+#include "tls/state_private.h"
 #include "tls/store_private.h"
 
 /* The roles whose network-facing leg is an accepted one and that this version serves. */
 static const enum role served_roles[] = {ROLE_C2S_INBOUND};
-
-static void on_state_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
-{
-	struct tls_state *state = ptr;
-
-	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
-	if (!state)
-		return;
-	tls_store_unref(&state->store);
-	mem_free(state->server_name);
-	mem_free(state);
-}
-
-/* Processes of this program have one thread, so the first call may make the index. */
-static int state_index(void)
-{
-	static int index = -1;
-
-	if (index < 0)
-		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_state_free);
-	return index;
-}
-
-struct tls_state *tls_state(const struct ssl_st *ssl)
-{
-	return SSL_get_ex_data(ssl, state_index());
-}
 
 static int vhost_init(struct tls_store *store, size_t i, struct errbuf *err)
 {
@@ -134,6 +108,7 @@ static struct tls_state *state_new(struct tls_store *store, enum role role, cons
 	const struct config_domain *domain = to ? config_find_domain(store->config, to) : NULL;
 
 	state->store = tls_store_ref(store);
+	state->release = tls_store_unref;
 	state->role = role;
 	state->by_name = to == NULL;
 	state->to_unknown = to && !domain;
@@ -146,9 +121,9 @@ struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *t
 	struct tls_state *state = state_new(store, role, to);
 	SSL *ssl = state->vhost->ctx[role] ? SSL_new(state->vhost->ctx[role]) : NULL;
 
-	if (!ssl || !SSL_set_ex_data(ssl, state_index(), state)) {
+	if (!ssl || !tls_state_attach(ssl, state)) {
 		SSL_free(ssl);
-		on_state_free(NULL, state, NULL, 0, 0, NULL);
+		tls_state_free(state);
 		return NULL;
 	}
 	forgo_tickets(ssl, store);

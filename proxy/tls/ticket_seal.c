@@ -5,6 +5,7 @@
  * another one; the callback therefore takes everything from the SSL's own state and is the same on every context.
  * What keeps a ticket of one domain from opening a session of another is the session id context (TLS-14).
  */
+#include "tls/state_private.h"
 #include "tls/store_private.h"
 
 #include <openssl/core_names.h>

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of one SSL: lives in its ex_data, is freed with it and holds the store for as long. */
+#include "tls/state_private.h"
+
+#include <openssl/ssl.h>
+
+#include "base/mem.h"
+
+void tls_state_free(struct tls_state *state)
+{
+	if (!state)
+		return;
+	state->release(&state->store);
+	mem_free(state->server_name);
+	mem_free(state);
+}
+
+static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+	(void)parent, (void)data, (void)index, (void)argl, (void)argp;
+	tls_state_free(ptr);
+}
+
+/* Processes of this program have one thread, so the first call may make the index. */
+static int state_index(void)
+{
+	static int index = -1;
+
+	if (index < 0)
+		index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_free);
+	return index;
+}
+
+struct tls_state *tls_state(const struct ssl_st *ssl)
+{
+	return SSL_get_ex_data(ssl, state_index());
+}
+
+bool tls_state_attach(struct ssl_st *ssl, struct tls_state *state)
+{
+	return SSL_set_ex_data(ssl, state_index(), state) == 1;
+}
