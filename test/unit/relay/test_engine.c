@@ -14,9 +14,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../tls/certs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "tls/tickets.h"
@@ -90,29 +89,16 @@ static bool available(void *ctx)
 
 static void make_certificate(char **cert_out, char **key_out)
 {
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-	X509 *cert = X509_new();
-	X509V3_CTX v3;
-	X509_set_version(cert, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_set_pubkey(cert, key);
-	X509V3_set_ctx(&v3, cert, cert, NULL, NULL, 0);
-	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, &v3, NID_subject_alt_name, "DNS:example.com");
-	X509_add_ext(cert, san, -1);
-	X509_EXTENSION_free(san);
-	X509_sign(cert, key, EVP_sha256());
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *text;
-	PEM_write_bio_X509(bio, cert);
-	*cert_out = mem_strndup(text, (size_t)BIO_get_mem_data(bio, &text));
-	(void)BIO_reset(bio);
-	PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-	*key_out = mem_strndup(text, (size_t)BIO_get_mem_data(bio, &text));
-	BIO_free(bio);
-	X509_free(cert);
-	EVP_PKEY_free(key);
+	const struct cert_spec spec = {.cn = "example.com", .san = "DNS:example.com"};
+	struct cert cert = certs_make(&spec, NULL);
+	struct config_file chain = {0}, key = {0};
+	certs_put(&chain, &cert, NULL);
+	certs_put_key(&key, &cert, NULL);
+	*cert_out = mem_strdup(chain.data);
+	*key_out = mem_strdup(key.data);
+	certs_file_fini(&chain);
+	certs_file_fini(&key);
+	certs_free(&cert);
 }
 
 static char *read_memory(void *ctx, const char *path, int secret, size_t *len_out, struct errbuf *err)

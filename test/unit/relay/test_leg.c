@@ -17,12 +17,12 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../tls/certs.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "policy/config.h"
@@ -117,22 +117,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* One self-signed P-256 certificate in a server context, made in memory. */
 static SSL_CTX *server_ctx(void)
 {
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-	X509 *cert = X509_new();
-	X509_set_version(cert, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_set_pubkey(cert, key);
-	X509_sign(cert, key, EVP_sha256());
+	const struct cert_spec spec = {.cn = "example.com"};
+	struct cert cert = certs_make(&spec, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	SSL_CTX_use_certificate(ctx, cert);
-	SSL_CTX_use_PrivateKey(ctx, key);
-	X509_free(cert);
-	EVP_PKEY_free(key);
+	SSL_CTX_use_certificate(ctx, cert.x509);
+	SSL_CTX_use_PrivateKey(ctx, cert.key);
+	certs_free(&cert);
 	return ctx;
 }
 
