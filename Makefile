@@ -130,7 +130,7 @@ format-check:
 	clang-format --dry-run --Werror $(ALL_C)
 
 compile_commands.json: Makefile $(foreach r,$(ROOMS),$(call srcs,$(r)))
-	@scripts/compile-commands '$(CC) -std=c11 $(WARN) $(DEFS) $(PKG_CFLAGS)' $(foreach r,$(ROOMS),$(call srcs,$(r))) > $@
+	@scripts/compile-commands $(CC) -std=c11 $(WARN) $(DEFS) $(PKG_CFLAGS) -- $(foreach r,$(ROOMS),$(call srcs,$(r))) > $@
 
 install: all
 	scripts/install '$(DESTDIR)' '$(PREFIX)' '$(SYSCONFDIR)' $(B)/portcullis

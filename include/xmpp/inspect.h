@@ -78,8 +78,9 @@ void inspect_feed(struct inspector *ins, enum inspect_side side, const void *dat
 /* False while `side` is held back: the caller stops reading that leg until this is true again (ask after every feed of
  * the other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);
-/* Ends the stream from outside (shutdown, timeout): tells `side` through ops->reply, with its own prefix, by stream error and close
- * tag, or by the close tag alone where the reason has no condition. Once a side; nothing passes to it afterwards. */
+/* Ends the stream from outside (shutdown, timeout): tells `side` through ops->reply, with its own prefix, by stream
+ * error and close tag, or by the close tag alone where the reason has no condition. Once a side; nothing passes to it
+ * afterwards. */
 void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reason);
 
 bool inspect_is_authenticated(const struct inspector *ins);

@@ -35,6 +35,7 @@ static void put(struct janitor_entry **head, struct janitor_entry *entry)
 
 static void take(struct janitor_entry *entry)
 {
+	assert(entry->link != NULL);
 	*entry->link = entry->next;
 	if (entry->next != NULL)
 		entry->next->link = entry->link;

@@ -19,6 +19,9 @@
 #include "net/dialer.h"
 #include "relay/leg_private.h"
 
+/* White space behind <starttls/> that is still taken for a line end, not for an attack. */
+#define BLANKS_MAX 4096
+
 static void finish_output(struct leg *leg);
 
 static void update_reading(struct leg *leg)
@@ -87,7 +90,15 @@ static void keep_out(struct leg *leg, const void *data, size_t len)
 		leg->kept_out = evbuffer_new();
 	if (leg->kept_out == NULL || evbuffer_add(leg->kept_out, data, len) != 0)
 		leg->broken = true;
+	else if (evbuffer_get_length(leg->kept_out) > leg->high_mark)
+		leg->clogged = true;
 	event_add(leg->writable, NULL);
+}
+
+void leg_break(struct leg *leg)
+{
+	leg->broken = true;
+	event_active(leg->writable, EV_WRITE, 0);
 }
 
 static void send_now(struct leg *leg, const unsigned char *data, size_t len)
@@ -96,9 +107,7 @@ static void send_now(struct leg *leg, const unsigned char *data, size_t len)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
 		n = 0;
 	if (n < 0) {
-		/* Told from the write event, never from inside the owner's own call. */
-		leg->broken = true;
-		event_active(leg->writable, EV_WRITE, 0);
+		leg_break(leg);
 		return;
 	}
 	if ((size_t)n < len)
@@ -127,8 +136,16 @@ static void flush_shared(struct leg_io *io)
 	if (leg == NULL)
 		return;
 	send_now(leg, io->wire_out, len);
-	if (leg_unsent(leg) > leg->high_mark)
-		leg->clogged = true;
+}
+
+/* The shared buffer is wanted in the middle of a turn. What waited for its owner's output to leave goes on from an
+ * event of its own: this may be inside anybody's leg_send. */
+static void make_room(struct leg_io *io)
+{
+	struct leg *leg = io->owner;
+	flush_shared(io);
+	if (leg != NULL && leg->kept_out == NULL && (leg->ssl_pending != NULL || leg->finishing || leg->half_closed))
+		event_active(leg->writable, EV_WRITE, 0);
 }
 
 void leg_io_flush(struct leg_io *io)
@@ -144,19 +161,14 @@ void leg_io_flush(struct leg_io *io)
 void leg_wire_out(struct leg *leg, const void *data, size_t len)
 {
 	struct leg_io *io = leg->io;
+	if (leg->kept_out == NULL && (io->owner != leg || io->wire_out_len + len > LEG_SCRATCH))
+		make_room(io);
 	if (leg->kept_out != NULL) {
 		keep_out(leg, data, len);
-		if (leg_unsent(leg) > leg->high_mark)
-			leg->clogged = true;
 		return;
 	}
-	if (io->owner != leg || io->wire_out_len + len > LEG_SCRATCH)
-		flush_shared(io);
-	if (leg->kept_out != NULL || len > LEG_SCRATCH) {
-		if (leg->kept_out != NULL)
-			keep_out(leg, data, len);
-		else
-			send_now(leg, data, len);
+	if (len > LEG_SCRATCH) {
+		send_now(leg, data, len);
 		return;
 	}
 	io->owner = leg;
@@ -172,7 +184,7 @@ size_t leg_unsent(const struct leg *leg)
 
 bool leg_is_clogged(const struct leg *leg)
 {
-	return leg->clogged || leg_unsent(leg) > leg->high_mark;
+	return leg->clogged;
 }
 
 /* Input of a leg that is finishing is read and thrown away, so that the peer's bytes do not make the kernel send RST.
@@ -203,13 +215,9 @@ static void socket_ended(struct leg *leg, ssize_t n, int error)
 
 static void readable(struct leg *leg)
 {
-	if (leg->kept_in != NULL || leg_tls_has_pending(leg)) {
-		if (!leg->finishing)
-			leg_tls_input(leg);
-		if (leg->closed || leg->kept_in != NULL || !leg->reading)
-			return;
-	}
-	if (leg->closed || !(leg->reading || leg->finishing))
+	if (!leg->finishing && (leg->kept_in != NULL || leg_tls_has_pending(leg)))
+		leg_tls_input(leg);
+	if (leg->closed || leg->kept_in != NULL || !(leg->reading || leg->finishing))
 		return;
 	ssize_t n = recv(leg->fd, leg->io->wire_in, LEG_SCRATCH, 0);
 	if (n > 0)
@@ -327,13 +335,17 @@ void leg_send(struct leg *leg, const void *data, size_t len)
 
 bool leg_has_unread(struct leg *leg)
 {
-	unsigned char byte;
+	char bytes[BLANKS_MAX];
 	assert(!leg->reading && leg->ssl == NULL);
-	while (recv(leg->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
-		if (strchr(" \t\r\n", byte) == NULL || byte == '\0')
+	ssize_t n = recv(leg->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+	for (ssize_t i = 0; i < n; i++)
+		if (bytes[i] == '\0' || strchr(" \t\r\n", bytes[i]) == NULL)
 			return true;
-		(void)recv(leg->fd, &byte, 1, MSG_DONTWAIT);
-	}
+	/* Never a loop until nothing is left: a peer that keeps sending would hold the whole worker in it. */
+	if (n == (ssize_t)sizeof(bytes))
+		return true;
+	if (n > 0)
+		(void)recv(leg->fd, bytes, (size_t)n, MSG_DONTWAIT);
 	return false;
 }
 

@@ -164,7 +164,7 @@ static enum tls_step read_records(struct leg *leg, struct errbuf *why)
 
 static void keep_rest(struct leg *leg)
 {
-	if (leg->now_in_len > 0 && !leg->ended) {
+	if (leg->now_in_len > 0 && !leg->ended && !leg->finishing) {
 		if (leg->kept_in == NULL)
 			leg->kept_in = evbuffer_new();
 		if (leg->kept_in == NULL || evbuffer_add(leg->kept_in, leg->now_in, leg->now_in_len) != 0)
@@ -193,7 +193,7 @@ void leg_tls_send(struct leg *leg, const void *data, size_t len)
 		ERR_clear_error();
 		int n = SSL_write(leg->ssl, at, len > 1 << 20 ? 1 << 20 : (int)len);
 		if (n <= 0) {
-			leg->broken = true;
+			leg_break(leg);
 			return;
 		}
 		at += n;

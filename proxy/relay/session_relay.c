@@ -44,7 +44,9 @@ static void op_pass(void *ctx, enum inspect_side from, const void *data, size_t 
 static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t len)
 {
 	struct session *s = ctx;
-	leg_send(s->leg[leg_of(to)], data, len);
+	enum session_leg leg = leg_of(to);
+	leg_send(s->leg[leg], data, len);
+	s->answered[leg] = leg_is_clogged(s->leg[leg]);
 }
 
 static void op_note(void *ctx, enum inspect_note note)
@@ -123,6 +125,14 @@ static const struct inspect_ops ops = {
     .fail = op_fail,
 };
 
+/* Who asks and never reads the answers must not fill our memory with them; what the other side sends it is no reason to
+ * stop listening to it. */
+static bool is_choked(struct session *s, enum session_leg leg)
+{
+	s->answered[leg] = s->answered[leg] && leg_is_clogged(s->leg[leg]);
+	return s->answered[leg];
+}
+
 /* A leg is read while the other can take more and the inspector does not hold it back. */
 static void update_reading(struct session *s)
 {
@@ -131,7 +141,7 @@ static void update_reading(struct session *s)
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		enum session_leg leg = (enum session_leg)i;
 		bool wanted = s->blind || inspect_wants(s->inspector, side_of(leg));
-		leg_read(s->leg[leg], wanted && !leg_is_clogged(s->leg[other(leg)]));
+		leg_read(s->leg[leg], wanted && !is_choked(s, leg) && !leg_is_clogged(s->leg[other(leg)]));
 	}
 }
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures. Everything a test starts is stopped at its end; a proxy that a test did not stop itself is drained and
+checked here."""
+import os
+import sys
+import tempfile
+import threading
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import wait  # noqa: E402
+from harness.backend import Backend  # noqa: E402
+from harness.client import Client  # noqa: E402
+from harness.load import EchoBackend, Loop  # noqa: E402
+from harness.pki import Pki  # noqa: E402
+from harness.prosody import Prosody  # noqa: E402
+from harness.proxy import BINARY, Portcullis  # noqa: E402
+
+USERS = {"juliet": "r0m30myr0m30", "romeo": "c4pul3t", "nurse": "S3cr3t&<p\u00e4ss>w0rd"}
+
+
+def pytest_configure(config):
+    if not os.access(BINARY, os.X_OK):
+        raise pytest.UsageError(f"there is no program {BINARY}: build it, or say which with PORTCULLIS=")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    item.failed = getattr(item, "failed", False) or report.failed
+    if report.failed:  # what the proxy said is the first thing one wants to know
+        for proxy in getattr(item, "proxies", []):
+            report.sections.append(("operator's log", "\n".join(proxy.log[-80:])))
+
+
+@pytest.fixture(scope="session")
+def pki():
+    with tempfile.TemporaryDirectory(prefix="portcullis-pki-") as directory:
+        os.chmod(directory, 0o755)
+        yield Pki(directory)
+
+
+@pytest.fixture
+def context(pki):
+    return pki.context()
+
+
+@pytest.fixture
+def backend():
+    b = Backend()
+    yield b
+    b.close()
+
+
+@pytest.fixture(scope="session")
+def prosody():
+    p = Prosody(USERS)
+    yield p
+    p.stop()
+
+
+@pytest.fixture
+def loop():
+    asyncio_loop = Loop()
+    yield asyncio_loop
+    asyncio_loop.close()
+
+
+@pytest.fixture
+def echo(loop):
+    b = EchoBackend(loop)
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def start(pki, request):
+    """start(backend_address, config={}, ...) -> a running Portcullis, stopped and checked at the end of the test."""
+    request.node.proxies = started = []
+
+    def make(backend_address, run=True, **options):
+        proxy = Portcullis(pki, backend_address, **options)
+        started.append(proxy)
+        return proxy.start() if run else proxy
+    yield make
+    try:
+        for proxy in started:
+            if not getattr(request.node, "failed", False) and proxy.process and proxy.process.poll() is None:
+                proxy.stop()
+    finally:
+        for proxy in started:
+            proxy.kill()
+
+
+@pytest.fixture
+def proxy(start, backend):
+    return start(backend.address)
+
+
+@pytest.fixture
+def establish(backend, context):
+    """establish(proxy) -> a client and the backend's end of its authenticated stream, nothing pending on either."""
+    def make(proxy, connect=None):
+        client = connect() if connect else Client(proxy.port).starttls(context)
+        taken = []
+
+        def serve():
+            taken.append(backend.accept())
+            taken[0].login()
+        helper = threading.Thread(target=serve, daemon=True)
+        helper.start()
+        client.login()
+        helper.join(wait.PATIENCE)
+        taken[0].take()
+        return client, taken[0]
+    return make

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""A real legacy server: Prosody without TLS, plaintext on loopback, with accounts of the test's own."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from .wait import free_port, until
+
+CONFIG = """
+run_as_root = true
+data_path = "{directory}/data"
+pidfile = "{directory}/prosody.pid"
+certificates = "{directory}/certs"
+log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{directory}/prosody.log" }} }}
+interfaces = {{ "127.0.0.1" }}
+local_interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+c2s_direct_tls_ports = {{ }}
+s2s_ports = {{ }}
+s2s_direct_tls_ports = {{ }}
+http_ports = {{ }}
+https_ports = {{ }}
+component_ports = {{ }}
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "posix", "legacyauth" }}
+modules_disabled = {{ "tls", "s2s", "admin_socket" }}
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_plain"
+limits = {{ }}
+VirtualHost "{domain}"
+"""
+
+
+class Prosody:
+    def __init__(self, users, domain="im.test"):
+        self.directory = tempfile.mkdtemp(prefix="portcullis-prosody-")
+        for name in ("data", "certs"):
+            os.mkdir(os.path.join(self.directory, name))
+        self.port, self.domain = free_port(), domain
+        self.address = f"127.0.0.1:{self.port}"
+        self.config = os.path.join(self.directory, "prosody.cfg.lua")
+        with open(self.config, "w", encoding="ascii") as out:
+            out.write(CONFIG.format(directory=self.directory, port=self.port, domain=domain))
+        for user, password in users.items():
+            subprocess.run(["prosodyctl", "--config", self.config, "register", user, domain, password], check=True,
+                           capture_output=True, timeout=30)
+        self.process = subprocess.Popen(["prosody", "--config", self.config, "-F"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        until(self.listens, "Prosody to listen", 20)
+
+    def listens(self):
+        import socket
+        assert self.process.poll() is None, open(os.path.join(self.directory, "prosody.log"), encoding="utf-8").read()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def log(self):
+        with open(os.path.join(self.directory, "prosody.log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
