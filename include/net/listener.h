@@ -7,6 +7,11 @@
 #include "base/addr.h"
 #include "base/errbuf.h"
 
+/*
+ * Is the address free? With SO_REUSEPORT a second proxy of the same account could bind it all the same and take half of
+ * the first one's connections. 0, or -1 with err set.
+ */
+int listener_probe(const struct addr *address, struct errbuf *err);
 /* A bound, listening, non-blocking, close-on-exec socket with SO_REUSEPORT, and IPV6_V6ONLY off for [::]; -1 with err
  * set. */
 int listener_open(const struct addr *address, struct errbuf *err);

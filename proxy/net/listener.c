@@ -52,32 +52,50 @@ static int set_flag(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+static int bind_to(int fd, const struct addr *address)
+{
+	/* Whatever net.ipv6.bindv6only says: [::] takes IPv4 too, and only [::] does. */
+	if (address->ss.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !addr_is_any(address)))
+		return -1;
+	return bind(fd, (const struct sockaddr *)&address->ss, address->len);
+}
+
 static int prepare(int fd, const struct addr *address)
 {
 	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1))
 		return -1;
-	/* Whatever net.ipv6.bindv6only says: [::] takes IPv4 too, and only [::] does. */
-	if (address->ss.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !addr_is_any(address)))
-		return -1;
-	if (bind(fd, (const struct sockaddr *)&address->ss, address->len))
-		return -1;
-	return listen(fd, BACKLOG);
+	return bind_to(fd, address) != 0 ? -1 : listen(fd, BACKLOG);
 }
 
-int listener_open(const struct addr *address, struct errbuf *err)
+static int new_socket(const struct addr *address, struct errbuf *err)
 {
-	int fd, error;
-
 	if (address->len == 0 || addr_is_unix(address)) {
 		errbuf_set(err, "a listener needs HOST:PORT");
 		return -1;
 	}
-	fd = socket(address->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(address->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd < 0 ? failed(address, errno, err) : fd;
+}
+
+int listener_probe(const struct addr *address, struct errbuf *err)
+{
+	int fd = new_socket(address, err);
+
 	if (fd < 0)
-		return failed(address, errno, err);
-	if (prepare(fd, address) == 0)
+		return -1;
+	/* Bound and not listening: no client can end up here. */
+	int error = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || bind_to(fd, address) ? errno : 0;
+	(void)close(fd);
+	return error != 0 ? failed(address, error, err) : 0;
+}
+
+int listener_open(const struct addr *address, struct errbuf *err)
+{
+	int fd = new_socket(address, err);
+
+	if (fd < 0 || prepare(fd, address) == 0)
 		return fd;
-	error = errno;
+	int error = errno;
 	(void)close(fd);
 	return failed(address, error, err);
 }

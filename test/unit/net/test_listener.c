@@ -106,6 +106,27 @@ static void test_address_in_use(void **state)
 	close(fd);
 }
 
+/* A second proxy of the same account: SO_REUSEPORT alone would let it in. */
+static void test_probe_sees_our_own_kind(void **state)
+{
+	struct addr own = address("127.0.0.1:0");
+	struct errbuf err;
+	int fd = listener_open(&own, &err);
+
+	(void)state;
+	own = bound(fd);
+	int second = listener_open(&own, &err);
+	assert_true(second >= 0);
+	close(second);
+	assert_int_equal(listener_probe(&own, &err), -1);
+	assert_non_null(strstr(err.text, "another program listens there"));
+	close(fd);
+	assert_int_equal(listener_probe(&own, &err), 0);
+	fd = listener_open(&own, &err); /* the probe has left nothing behind */
+	assert_true(fd >= 0);
+	close(fd);
+}
+
 static void test_other_failures(void **state)
 {
 	struct addr far = address("192.0.2.1:5222"), path = address("unix:/tmp/x");
@@ -150,9 +171,13 @@ static void test_privileged_port(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_options),         cmocka_unit_test(test_any_takes_ipv4_too),
-	    cmocka_unit_test(test_address_in_use),  cmocka_unit_test(test_other_failures),
+	    cmocka_unit_test(test_options),
+	    cmocka_unit_test(test_any_takes_ipv4_too),
+	    cmocka_unit_test(test_address_in_use),
+	    cmocka_unit_test(test_other_failures),
 	    cmocka_unit_test(test_privileged_port),
+	    cmocka_unit_test(test_probe_sees_our_own_kind),
+	    cmocka_unit_test(test_probe_sees_our_own_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The process that owns the audit log: its single writer. */
+#ifndef PROXY_DAEMON_KEEPER_H
+#define PROXY_DAEMON_KEEPER_H
+
+#include <stdint.h>
+
+#include "base/shared.h"
+#include "daemon/privileges.h"
+#include "policy/config.h"
+
+/* The slot number of the master's own channel. */
+#define KEEPER_SLOT_MASTER UINT64_MAX
+
+struct keeper_params {
+	const struct config_audit *audit;
+	struct shared *shared;
+	const struct account *account;
+	int control; /* to the master */
+};
+
+/* Runs in its own process until the master and all workers have closed their channels; returns the exit status. */
+int keeper_main(const struct keeper_params *params);
+
+#endif

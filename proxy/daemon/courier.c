@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A ring of parcels, one for each record submitted, in order of their numbers; a record's number is its ticket. A
+ * parcel holds the record until the keeper has it, and its caller's wish to be told until it was told: the front is
+ * given back when both are over. Invariants: first <= next_send <= first + count; kept and bytes count the records
+ * still held. With `refuse` the bounds stop new streams, not records: what open streams still owe is always taken.
+ */
+#include "daemon/courier.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "audit/record.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "daemon/message.h"
+
+enum answer { ANSWER_WAITING, ANSWER_DUE_OK, ANSWER_DUE_LOST, ANSWER_GIVEN };
+
+struct parcel {
+	char *json; /* NULL: written, or given up */
+	size_t len;
+	audit_done_fn *done; /* NULL: nobody waits */
+	void *done_ctx;
+	enum answer answer;
+};
+
+struct courier {
+	struct courier_params params;
+	char *id_prefix;
+	int fd;
+	struct parcel *ring;
+	size_t size;        /* of the ring, a power of two */
+	uint64_t first;     /* number of the front parcel */
+	uint64_t next_send; /* number of the parcel to send next */
+	size_t count;
+	size_t kept, bytes;
+	uint64_t due_low, due_high; /* answers are due between these numbers; low > high: none */
+	bool full;
+	uint8_t buffer[MESSAGE_SIZE_MAX];
+};
+
+struct courier *courier_new(const struct courier_params *params)
+{
+	struct courier *c = mem_zalloc(sizeof(*c));
+
+	c->params = *params;
+	c->id_prefix = mem_strdup(params->id_prefix);
+	c->fd = -1;
+	c->size = 64;
+	c->ring = mem_array(c->size, sizeof(*c->ring));
+	c->first = c->next_send = 1;
+	c->due_low = UINT64_MAX;
+	return c;
+}
+
+static bool holds(const struct courier *c, uint64_t number)
+{
+	return number >= c->first && number < c->first + c->count;
+}
+
+static struct parcel *parcel_of(struct courier *c, uint64_t number)
+{
+	assert(holds(c, number));
+	return &c->ring[number & (c->size - 1)];
+}
+
+void courier_free(struct courier **c_io)
+{
+	struct courier *c = *c_io;
+
+	*c_io = NULL;
+	if (!c)
+		return;
+	for (uint64_t n = c->first; n < c->first + c->count; n++)
+		mem_free(parcel_of(c, n)->json);
+	if (c->fd >= 0)
+		close(c->fd);
+	mem_free(c->ring);
+	mem_free(c->id_prefix);
+	mem_free(c);
+}
+
+static bool log_failing(const struct courier *c)
+{
+	return atomic_load_explicit(&c->params.keeper->failing, memory_order_relaxed) != 0;
+}
+
+/* Room comes back only with a quarter free, or accepting would flap at the edge. */
+static void measure(struct courier *c)
+{
+	if (c->kept >= c->params.max_records || c->bytes >= c->params.max_bytes)
+		c->full = true;
+	else if (c->kept < c->params.max_records - c->params.max_records / 4 &&
+		 c->bytes < c->params.max_bytes - c->params.max_bytes / 4)
+		c->full = false;
+}
+
+static void grow(struct courier *c)
+{
+	size_t size = c->size * 2;
+	struct parcel *ring = mem_array(size, sizeof(*ring));
+
+	for (uint64_t n = c->first; n < c->first + c->count; n++)
+		ring[n & (size - 1)] = c->ring[n & (c->size - 1)];
+	mem_free(c->ring);
+	c->ring = ring;
+	c->size = size;
+}
+
+static void settle(struct courier *c, uint64_t number, bool ok)
+{
+	struct parcel *p = parcel_of(c, number);
+
+	if (p->answer != ANSWER_WAITING)
+		return;
+	p->answer = ok ? ANSWER_DUE_OK : ANSWER_DUE_LOST;
+	if (number < c->due_low)
+		c->due_low = number;
+	if (number > c->due_high)
+		c->due_high = number;
+}
+
+static void drop_settled_front(struct courier *c)
+{
+	while (c->count > 0) {
+		struct parcel *p = parcel_of(c, c->first);
+
+		if (p->json || p->answer != ANSWER_GIVEN)
+			break;
+		c->first++;
+		c->count--;
+	}
+	if (c->next_send < c->first)
+		c->next_send = c->first;
+}
+
+static void count(struct courier *c, enum shared_counter counter)
+{
+	if (c->params.slot)
+		shared_count(c->params.slot, counter, 1);
+}
+
+/* A record that cannot be kept is counted as lost; its caller is told later. */
+static void keep_record(struct courier *c, uint64_t number, char *json, size_t len)
+{
+	struct parcel *p = parcel_of(c, number);
+
+	if (!json || len > MESSAGE_PAYLOAD_MAX || (c->full && !c->params.refuse)) {
+		mem_free(json);
+		count(c, COUNTER_AUDIT_LOST);
+		settle(c, number, false);
+		return;
+	}
+	p->json = json;
+	p->len = len;
+	c->kept++;
+	c->bytes += len;
+	count(c, COUNTER_AUDIT_RECORDS);
+	measure(c);
+	if (!c->params.refuse && log_failing(c))
+		settle(c, number, false);
+}
+
+static uint64_t courier_submit(void *ctx, struct audit_record *record, audit_done_fn *done, void *done_ctx)
+{
+	struct courier *c = ctx;
+	uint64_t number = c->first + c->count;
+	char *id = mem_printf("%s.%" PRIu64, c->id_prefix, number), *json;
+	size_t len = 0;
+
+	record->time_us = clock_real_us();
+	record->id = id;
+	json = audit_record_json(record, &len);
+	record->id = NULL;
+	mem_free(id);
+	if (c->count == c->size)
+		grow(c);
+	c->count++;
+	*parcel_of(c, number) = (struct parcel){.done = done, .done_ctx = done_ctx};
+	keep_record(c, number, json, len);
+	c->params.wake(c->params.ctx);
+	return number;
+}
+
+static void courier_forget(void *ctx, uint64_t ticket)
+{
+	struct courier *c = ctx;
+
+	if (holds(c, ticket))
+		parcel_of(c, ticket)->done = NULL;
+}
+
+static bool courier_available(void *ctx)
+{
+	const struct courier *c = ctx;
+
+	return !c->params.refuse || (!log_failing(c) && !c->full);
+}
+
+struct audit_trail courier_trail(struct courier *c)
+{
+	return (struct audit_trail){
+	    .submit = courier_submit, .forget = courier_forget, .available = courier_available, .ctx = c};
+}
+
+void courier_attach(struct courier *c, int fd)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = fd;
+	c->next_send = c->first;
+}
+
+int courier_fd(const struct courier *c)
+{
+	return c->fd;
+}
+
+bool courier_wants_write(const struct courier *c)
+{
+	return c->fd >= 0 && c->next_send < c->first + c->count;
+}
+
+void courier_write(struct courier *c)
+{
+	while (courier_wants_write(c)) {
+		const struct parcel *p = parcel_of(c, c->next_send);
+		struct message m = {.type = MESSAGE_RECORD,
+				    .incarnation = c->params.incarnation,
+				    .number = c->next_send,
+				    .payload = p->json,
+				    .len = p->len};
+
+		/* A channel that is gone is noticed by courier_read; until then the parcel stays where it is. */
+		if (p->json && message_send(c->fd, &m, -1) != MESSAGE_OK)
+			return;
+		c->next_send++;
+	}
+}
+
+static void acknowledge(struct courier *c, uint64_t number)
+{
+	if (number >= c->next_send)
+		number = c->next_send - 1;
+	for (uint64_t n = c->first; n <= number; n++) {
+		struct parcel *p = parcel_of(c, n);
+
+		if (p->json) {
+			c->kept--;
+			c->bytes -= p->len;
+			mem_free(p->json);
+			p->json = NULL;
+		}
+		settle(c, n, true);
+	}
+	measure(c);
+	c->params.wake(c->params.ctx);
+}
+
+bool courier_read(struct courier *c)
+{
+	enum message_result result = MESSAGE_AGAIN;
+	struct message m;
+
+	while (c->fd >= 0 && (result = message_receive(c->fd, &m, c->buffer, NULL)) == MESSAGE_OK)
+		if (m.type == MESSAGE_WRITTEN && m.incarnation == c->params.incarnation)
+			acknowledge(c, m.number);
+	if (result != MESSAGE_GONE)
+		return c->fd >= 0;
+	courier_attach(c, -1);
+	return false;
+}
+
+/* The parcel may have moved when done returns: what done submits can make the ring grow. */
+static void give_answer(struct parcel *p)
+{
+	audit_done_fn *done = p->done;
+	bool ok = p->answer == ANSWER_DUE_OK;
+
+	if (p->answer != ANSWER_DUE_OK && p->answer != ANSWER_DUE_LOST)
+		return;
+	p->answer = ANSWER_GIVEN;
+	p->done = NULL;
+	if (done)
+		done(p->done_ctx, ok);
+}
+
+void courier_call_back(struct courier *c)
+{
+	uint64_t low = c->due_low, high = c->due_high;
+
+	/* A done may submit: what that makes due is for the next call. */
+	c->due_low = UINT64_MAX;
+	c->due_high = 0;
+	for (uint64_t n = low; n <= high && low != UINT64_MAX; n++)
+		if (holds(c, n))
+			give_answer(parcel_of(c, n));
+	drop_settled_front(c);
+}
+
+void courier_tick(struct courier *c)
+{
+	if (c->params.refuse || !log_failing(c) || c->count == 0)
+		return;
+	for (uint64_t n = c->first; n < c->first + c->count; n++)
+		settle(c, n, false);
+	c->params.wake(c->params.ctx);
+}
+
+bool courier_full(const struct courier *c)
+{
+	return c->full;
+}
+
+size_t courier_pending(const struct courier *c)
+{
+	return c->kept;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker: drops what it may not have, reads the configuration from the bundle, makes TLS contexts and the engine,
+ * and accepts on the sockets of its slot once the master says so. Everything of libevent and OpenSSL is made here, in
+ * the child, never before the fork. It leaves when it was told to drain, the engine is empty and the keeper has every
+ * record; and at once when the master is gone.
+ */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/bundle.h"
+#include "daemon/courier.h"
+#include "daemon/message.h"
+#include "daemon/outbox.h"
+#include "daemon/stream_list.h"
+#include "net/listener.h"
+#include "policy/config.h"
+#include "relay/engine.h"
+#include "tls/store.h"
+
+struct port {
+	struct worker *worker;
+	size_t listener;
+	struct acceptor *acceptor;
+};
+
+struct worker {
+	struct worker_params params;
+	struct event_base *base;
+	struct config *config;
+	struct tls_store *store;
+	struct engine *engine;
+	struct courier *courier;
+	char *id_prefix;
+	struct port *ports;
+	struct outbox outbox;
+	struct event *control_in, *control_out, *channel_in, *channel_out, *wake, *tick;
+	bool accepting, paused, draining, empty, leaving;
+	uint8_t buffer[MESSAGE_SIZE_MAX];
+};
+
+static struct shared_slot *own_slot(const struct worker *w)
+{
+	return &w->params.shared->slot[w->params.slot];
+}
+
+static void accepted(void *ctx, int fd, const struct addr *peer)
+{
+	const struct port *port = ctx;
+
+	engine_accept(port->worker->engine, port->listener, fd, peer);
+}
+
+static void accept_failed(void *ctx, int error)
+{
+	const struct port *port = ctx;
+
+	shared_count(own_slot(port->worker), COUNTER_ACCEPT_ERRORS, 1);
+	log_warn("cannot accept connections: %s; trying again every 100 ms; if it stays so raise the limit of open "
+		 "descriptors (LimitNOFILE) or lower limits.connections",
+		 strerror(error));
+}
+
+static void start_accepting(struct worker *w)
+{
+	if (w->accepting || w->draining)
+		return;
+	w->accepting = true;
+	for (size_t i = 0; i < w->params.listener_count; i++) {
+		struct port *port = &w->ports[i];
+
+		*port = (struct port){.worker = w, .listener = i};
+		port->acceptor = acceptor_new(w->base, w->params.listener_fds[i], accepted, accept_failed, port);
+	}
+}
+
+static void stop_accepting(struct worker *w)
+{
+	for (size_t i = 0; i < w->params.listener_count; i++) {
+		if (w->ports[i].acceptor)
+			acceptor_free(&w->ports[i].acceptor);
+		if (w->params.listener_fds[i] >= 0)
+			close(w->params.listener_fds[i]);
+		w->params.listener_fds[i] = -1;
+	}
+	w->accepting = false;
+}
+
+/* A worker that owes the log too much takes no connections: they wait in the kernel, or go to another worker. */
+static void pause_or_resume(struct worker *w)
+{
+	bool pause = w->config->audit.on_failure == AUDIT_REFUSE && courier_full(w->courier);
+
+	if (!w->accepting || pause == w->paused)
+		return;
+	w->paused = pause;
+	for (size_t i = 0; i < w->params.listener_count; i++)
+		(pause ? acceptor_pause : acceptor_resume)(w->ports[i].acceptor);
+	if (pause)
+		log_warn(
+		    "too many audit records are waiting for the log: no connections are accepted until it takes them");
+	else
+		log_info("the audit log takes records again: connections are accepted");
+}
+
+/* After anything that may have moved records: who waits for what now? */
+static void settle(struct worker *w)
+{
+	if (w->leaving)
+		return;
+	pause_or_resume(w);
+	if (w->channel_out && courier_wants_write(w->courier))
+		event_add(w->channel_out, NULL);
+	if (w->draining && w->empty && courier_pending(w->courier) == 0) {
+		w->leaving = true;
+		event_base_loopexit(w->base, NULL);
+	}
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *ctx)
+{
+	struct worker *w = ctx;
+
+	(void)fd;
+	(void)what;
+	courier_write(w->courier);
+	courier_call_back(w->courier);
+	settle(w);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+	struct worker *w = ctx;
+
+	(void)fd;
+	(void)what;
+	courier_tick(w->courier);
+	settle(w);
+}
+
+static void wake(void *ctx)
+{
+	struct worker *w = ctx;
+
+	event_active(w->wake, 0, 0);
+}
+
+static void engine_is_empty(void *ctx)
+{
+	struct worker *w = ctx;
+
+	w->empty = true;
+	wake(w);
+}
+
+static void drop_channel_events(struct worker *w)
+{
+	if (w->channel_in)
+		event_free(w->channel_in);
+	if (w->channel_out)
+		event_free(w->channel_out);
+	w->channel_in = w->channel_out = NULL;
+}
+
+static void on_channel_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct worker *w = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!courier_read(w->courier))
+		drop_channel_events(w);
+	settle(w);
+}
+
+static void on_channel_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct worker *w = ctx;
+
+	(void)fd;
+	(void)what;
+	courier_write(w->courier);
+	settle(w);
+}
+
+static void take_channel(struct worker *w, int fd)
+{
+	drop_channel_events(w);
+	courier_attach(w->courier, fd);
+	w->channel_in = event_new(w->base, fd, EV_READ | EV_PERSIST, on_channel_readable, w);
+	w->channel_out = event_new(w->base, fd, EV_WRITE, on_channel_writable, w);
+	if (!w->channel_in || !w->channel_out || event_add(w->channel_in, NULL) < 0)
+		drop_channel_events(w);
+	courier_write(w->courier);
+	settle(w);
+}
+
+static void drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	stop_accepting(w);
+	engine_drain(w->engine);
+	if (engine_count(w->engine) == 0)
+		engine_is_empty(w);
+}
+
+static void flush_outbox(struct worker *w)
+{
+	if (!outbox_flush(&w->outbox, w->params.control))
+		event_add(w->control_out, NULL);
+}
+
+static void on_control_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	flush_outbox(ctx);
+}
+
+static void obey(struct worker *w, const struct message *m, int fd)
+{
+	if (m->type == MESSAGE_CHANNEL && fd >= 0)
+		take_channel(w, fd);
+	else if (fd >= 0)
+		close(fd);
+	if (m->type == MESSAGE_ACCEPT)
+		start_accepting(w);
+	if (m->type == MESSAGE_DRAIN)
+		drain(w);
+	if (m->type == MESSAGE_STREAMS) {
+		stream_list_answer(w->engine, w->params.slot, m->number, &w->outbox);
+		flush_outbox(w);
+	}
+}
+
+static void on_control_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct worker *w = ctx;
+	enum message_result result;
+	struct message m;
+	int passed;
+
+	(void)fd;
+	(void)what;
+	while ((result = message_receive(w->params.control, &m, w->buffer, &passed)) == MESSAGE_OK)
+		obey(w, &m, passed);
+	if (result == MESSAGE_GONE) {
+		w->leaving = true;
+		event_base_loopbreak(w->base);
+	}
+}
+
+static int read_config(struct worker *w, struct errbuf *err)
+{
+	struct bundle *bundle = bundle_open(w->params.bundle_fd, err);
+	struct file_source source;
+	struct diag_list diags;
+
+	if (!bundle)
+		return -1;
+	close(w->params.bundle_fd);
+	source = bundle_source(bundle);
+	diag_init(&diags, w->params.config_path);
+	w->config = config_load(w->params.config_path, &source, &diags);
+	if (!w->config)
+		errbuf_set(err, "the bundled configuration: %s", diags.count ? diags.items[0].text : "not readable");
+	diag_fini(&diags);
+	bundle_free(&bundle);
+	return w->config ? 0 : -1;
+}
+
+static int make_loop(struct worker *w)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	w->base = event_base_new();
+	if (!w->base)
+		return -1;
+	w->control_in = event_new(w->base, w->params.control, EV_READ | EV_PERSIST, on_control_readable, w);
+	w->control_out = event_new(w->base, w->params.control, EV_WRITE, on_control_writable, w);
+	w->wake = event_new(w->base, -1, 0, on_wake, w);
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+	if (!w->control_in || !w->control_out || !w->wake || !w->tick)
+		return -1;
+	return event_add(w->control_in, NULL) < 0 || event_add(w->tick, &second) < 0 ? -1 : 0;
+}
+
+static void make_courier(struct worker *w)
+{
+	const uint32_t incarnation = atomic_load(&own_slot(w)->incarnation);
+	struct courier_params params = {
+	    .incarnation = incarnation,
+	    .keeper = &w->params.shared->keeper,
+	    .slot = own_slot(w),
+	    .refuse = w->config->audit.on_failure == AUDIT_REFUSE,
+	    .max_records = COURIER_RECORDS_MAX,
+	    .max_bytes = COURIER_BYTES_MAX,
+	    .wake = wake,
+	    .ctx = w,
+	};
+
+	w->id_prefix = mem_printf("%s.w%u.%u", w->params.run_id, w->params.slot, (unsigned)incarnation);
+	params.id_prefix = w->id_prefix;
+	w->courier = courier_new(&params);
+}
+
+static int make_engine(struct worker *w, struct errbuf *err)
+{
+	struct engine_params params = {
+	    .base = w->base,
+	    .config = w->config,
+	    .shared = w->params.shared,
+	    .worker = w->params.slot,
+	    .on_empty = engine_is_empty,
+	    .ctx = w,
+	};
+	const struct shared_tickets *tickets = w->config->tls.session_resumption ? &w->params.shared->tickets : NULL;
+
+	w->store = tls_store_new(w->config, tickets, err);
+	if (!w->store)
+		return -1;
+	make_courier(w);
+	params.store = w->store;
+	params.trail = courier_trail(w->courier);
+	w->engine = engine_new(&params);
+	if (!w->engine)
+		errbuf_set(err, "the stream engine cannot be made");
+	return w->engine ? 0 : -1;
+}
+
+static int start(struct worker *w, struct errbuf *err)
+{
+	descriptors_raise();
+	if (privileges_drop(w->params.account, err) < 0)
+		return -1;
+	if (!privileges_die_with(w->params.master)) {
+		errbuf_set(err, "the master is gone");
+		return -1;
+	}
+	tls_library_init();
+	if (read_config(w, err) < 0)
+		return -1;
+	if (make_loop(w) < 0) {
+		errbuf_set(err, "the event loop cannot be made: %s", strerror(errno));
+		return -1;
+	}
+	return make_engine(w, err);
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void finish(struct worker *w)
+{
+	stop_accepting(w);
+	if (w->engine)
+		engine_free(&w->engine);
+	drop_channel_events(w);
+	courier_free(&w->courier);
+	if (w->store)
+		tls_store_unref(&w->store);
+	free_event(w->control_in);
+	free_event(w->control_out);
+	free_event(w->wake);
+	free_event(w->tick);
+	if (w->base)
+		event_base_free(w->base);
+	if (w->config)
+		config_unref(&w->config);
+	outbox_fini(&w->outbox);
+	mem_free(w->id_prefix);
+	mem_free(w->ports);
+	mem_free(w);
+}
+
+static void prefix(void *ctx, char *out, size_t size)
+{
+	snprintf(out, size, "worker %u: ", ((const struct worker *)ctx)->params.slot);
+}
+
+int worker_main(const struct worker_params *params)
+{
+	struct worker *w = mem_zalloc(sizeof(*w));
+	struct message m = {.type = MESSAGE_READY};
+	struct errbuf err = {.text = ""};
+	int status = 0;
+
+	w->params = *params;
+	w->ports = mem_array(params->listener_count, sizeof(*w->ports));
+	log_set_prefix(prefix, w);
+	if (start(w, &err) < 0) {
+		m = (struct message){.type = MESSAGE_FAILED, .payload = err.text, .len = strlen(err.text)};
+		status = 3;
+	}
+	message_send(params->control, &m, -1);
+	if (status == 0 && event_base_dispatch(w->base) < 0)
+		status = 3;
+	log_set_prefix(NULL, NULL);
+	finish(w);
+	return status;
+}
