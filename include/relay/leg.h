@@ -69,12 +69,12 @@ void leg_free(struct leg **leg);
 void leg_read(struct leg *leg, bool on);
 /* Sends or queues all of it. Ignored once the leg is finishing. */
 void leg_send(struct leg *leg, const void *data, size_t len);
-/* More unsent output than high_mark? The source should stop until on_drained. */
+/* Does more output than high_mark wait for the peer? The source should stop until on_drained. */
 bool leg_is_clogged(const struct leg *leg);
 
 /*
- * True if the peer has sent anything but white space that nobody has read yet (white space is read and dropped): asked
- * before <proceed/> goes out (NEG-7). Reading must be off.
+ * True if the peer has sent anything but white space that nobody has read yet (white space is read and dropped; 4 KiB
+ * of it are too much): asked before <proceed/> goes out (NEG-7). Reading must be off.
  */
 bool leg_has_unread(struct leg *leg);
 /*

@@ -85,8 +85,9 @@ struct session {
 	struct negotiation *negotiation;
 	struct inspector *inspector; /* NULL before joining, and once blind */
 	bool blind;
-	bool peer_ended;         /* one leg has ended in good order while joined; the other goes on */
-	struct tls_facts *outer; /* NULL until the handshake is complete */
+	bool peer_ended;             /* one leg has ended in good order while joined; the other goes on */
+	bool answered[SESSION_LEGS]; /* replies of our own were queued on a leg that does not take them */
+	struct tls_facts *outer;     /* NULL until the handshake is complete */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms;
@@ -133,6 +134,8 @@ void session_accept_actions(struct session *s, const char *rest, size_t len);
 
 /* session_connect.c */
 void session_dial(struct session *s);
+/* Tells a backend that is not joined yet why its stream ends (row 49). */
+void session_connect_refuse(struct session *s, enum reason reason);
 
 /* session_relay.c */
 void session_join(struct session *s);

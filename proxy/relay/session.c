@@ -302,6 +302,8 @@ void session_end(struct session *s, enum reason reason, enum xmpp_error conditio
 	case SESSION_RECORD:
 		s->override = condition;
 		s->detail = mem_strdup(detail);
+		if (reason == REASON_SHUTDOWN)
+			session_connect_refuse(s, reason);
 		negotiate_refuse(s->negotiation->accept, reason, condition);
 		session_accept_actions(s, NULL, 0);
 		break;

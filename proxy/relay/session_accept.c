@@ -207,10 +207,16 @@ void session_accept_actions(struct session *s, const char *rest, size_t len)
 	strbuf_fini(&reply);
 }
 
+/* Reading goes on while nothing has come, so that a peer that goes away is noticed; what comes is kept and is enough.
+ */
+static void await_backend(struct session *s)
+{
+	leg_read(s->leg[LEG_ACCEPT], s->negotiation->early.len == 0);
+}
+
 static void ready(struct session *s, const char *rest, size_t len)
 {
 	struct negotiation *n = s->negotiation;
-	leg_read(s->leg[LEG_ACCEPT], false);
 	remember_header(s);
 	s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
 	n->ready = false;
@@ -218,6 +224,7 @@ static void ready(struct session *s, const char *rest, size_t len)
 		session_end(s, REASON_TOO_BIG, XMPP_ERROR_NONE, "too much was sent before the stream was up");
 		return;
 	}
+	await_backend(s);
 	session_dial(s);
 }
 
@@ -283,8 +290,9 @@ static void on_data(void *ctx, const void *data, size_t len)
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 	case SESSION_RECORD:
-		/* Reading is off: at most what was decrypted in the same turn comes here. */
-		if (!strbuf_add(&s->negotiation->early, data, len))
+		if (strbuf_add(&s->negotiation->early, data, len))
+			await_backend(s);
+		else
 			session_end(s, REASON_TOO_BIG, XMPP_ERROR_NONE, "too much was sent before the stream was up");
 		return;
 	case SESSION_RELAY:

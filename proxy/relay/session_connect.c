@@ -83,6 +83,18 @@ static void establish(struct session *s)
 	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
 }
 
+void session_connect_refuse(struct session *s, enum reason reason)
+{
+	struct negotiator *connect = s->negotiation->connect;
+	struct neg_action a;
+	if (connect == NULL)
+		return;
+	negotiate_refuse(connect, reason, XMPP_ERROR_NONE);
+	while (negotiate_next(connect, &a))
+		if (a.kind == NEG_SEND)
+			leg_send(s->leg[LEG_CONNECT], a.data, a.len);
+}
+
 static void run_actions(struct session *s)
 {
 	struct negotiation *n = s->negotiation;

@@ -140,7 +140,11 @@ static void update_reading(struct session *s)
 		return;
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		enum session_leg leg = (enum session_leg)i;
-		bool wanted = s->blind || inspect_wants(s->inspector, side_of(leg));
+		/* Who has closed its stream is read on, so that the end of its connection is seen; its bytes go
+		 * nowhere.
+		 */
+		bool wanted = s->blind || inspect_wants(s->inspector, side_of(leg)) ||
+			      inspect_is_closed(s->inspector, side_of(leg));
 		leg_read(s->leg[leg], wanted && !is_choked(s, leg) && !leg_is_clogged(s->leg[other(leg)]));
 	}
 }
@@ -207,22 +211,28 @@ static void backend_ended(struct session *s, const char *detail)
 		session_close(s, REASON_BACKEND_CLOSED, detail);
 }
 
+/* A connection has ended in good order, be it that its stream was closed before or that nobody looks at streams. */
+static void ended_well(struct session *s, enum session_leg leg, enum leg_end how)
+{
+	bool over =
+	    s->peer_ended || how == LEG_END_RESET || (!s->blind && leg == LEG_CONNECT) || stream_closed(s, other(leg));
+	s->peer_ended = true;
+	if (over)
+		session_close(s, REASON_CLOSED, NULL);
+	else
+		half_close(s, leg);
+}
+
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
-	bool clean = how == LEG_END_CLOSED;
+	bool clean = how == LEG_END_CLOSED || (s->peer_ended && how == LEG_END_TRUNCATED);
 	if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
 		session_close(s, REASON_TLS_FAILED, detail);
-	else if (stream_closed(s, leg) && (stream_closed(s, other(leg)) || leg == LEG_CONNECT))
-		session_close(s, REASON_CLOSED, NULL);
-	else if (clean && (stream_closed(s, leg) || s->blind)) {
-		if (s->peer_ended)
-			session_close(s, REASON_CLOSED, NULL);
-		else
-			half_close(s, leg);
-		s->peer_ended = true;
-	} else if (leg == LEG_ACCEPT)
+	else if (stream_closed(s, leg) || (s->blind && clean))
+		ended_well(s, leg, how);
+	else if (leg == LEG_ACCEPT)
 		session_close(s, REASON_PEER_GONE, detail);
 	else
 		backend_ended(s, detail);

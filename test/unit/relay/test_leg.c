@@ -38,7 +38,7 @@ struct far_end {
 	struct strbuf got; /* what the leg delivered */
 	unsigned secured, drained, ended, closed;
 	enum leg_end how;
-	bool pause_after_data;
+	bool pause_after_data, finish_after_data;
 };
 
 static void on_connected(void *ctx)
@@ -53,6 +53,8 @@ static void on_data(void *ctx, const void *data, size_t len)
 	strbuf_add(&t->got, data, len);
 	if (t->pause_after_data)
 		leg_read(t->leg, false);
+	if (t->finish_after_data)
+		leg_finish(t->leg, true);
 }
 
 static void on_secured(void *ctx)
@@ -396,6 +398,108 @@ static void test_peer_gone_with_output_waiting(void **state)
 	mem_free(data);
 }
 
+/* Sends on `leg` until the peer, which does not read, can take no more; returns how much that was. */
+static size_t clog_at_once(struct far_end *t, size_t len)
+{
+	char *data = mem_zalloc(len);
+	leg_send(t->leg, data, len);
+	leg_io_flush(t->io);
+	mem_free(data);
+	return len;
+}
+
+static void read_all(struct far_end *t, size_t len)
+{
+	char buf[65536];
+	for (int i = 0; i < 10000 && len > 0; i++) {
+		ssize_t n = recv(t->fd, buf, sizeof(buf), 0);
+		len -= n > 0 ? (size_t)n : 0;
+		turn(t);
+	}
+	assert_int_equal(len, 0);
+}
+
+/* A stanza may be larger than the shared buffer: it goes past it, and the source must still hear of the end of it. */
+static void test_one_large_piece_clogs_and_drains(void **state)
+{
+	struct far_end *t = *state;
+	size_t len = clog_at_once(t, 4 << 20);
+	assert_true(leg_is_clogged(t->leg));
+	assert_int_equal(t->drained, 0);
+	read_all(t, len);
+	assert_false(leg_is_clogged(t->leg));
+	assert_int_equal(t->drained, 1);
+}
+
+/* With a mark below the shared buffer's size: whoever is told "clogged" is always told "drained" later. */
+static void test_small_mark(void **state)
+{
+	struct far_end *t = *state;
+	int pair[2];
+	char data[60000] = {0};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	struct leg *leg = leg_new(t->io, pair[0], false, 16384, &callbacks, t);
+	leg_send(leg, data, sizeof(data)); /* the socket takes all of it */
+	bool told = leg_is_clogged(leg);
+	leg_io_flush(t->io);
+	assert_false(leg_is_clogged(leg));
+	assert_int_equal(t->drained, told ? 1 : 0);
+	leg_free(&leg);
+	close(pair[1]);
+}
+
+/* Two legs send in one turn: the one whose output had to make room goes on all the same. */
+static void test_hand_over_when_another_leg_needs_the_buffer(void **state)
+{
+	struct far_end *t = *state;
+	int pair[2];
+	char buf[16];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	struct leg *another = leg_new(t->io, pair[0], false, 16384, &callbacks, t);
+	leg_send(t->leg, "<proceed/>", 10);
+	leg_start_tls(t->leg, server_ssl(), NULL, 0);
+	leg_send(another, "x", 1);
+	leg_io_flush(t->io);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), 0), 10);
+	turn(t);
+	assert_non_null(leg_ssl(t->leg));
+	client_start(t);
+	handshake(t);
+	leg_free(&another);
+	close(pair[1]);
+}
+
+static void test_finish_with_input_waiting(void **state)
+{
+	struct far_end *t = *state;
+	char *piece = mem_zalloc(8192);
+	int sent = 0;
+	secured_leg(t);
+	SSL_set_mode(t->ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	while (sent < 124 * 1024 && SSL_write(t->ssl, piece, 8192) > 0)
+		sent += 8192;
+	assert_true(sent >= 124 * 1024); /* more than one turn decrypts */
+	t->finish_after_data = true;
+	turn(t);
+	assert_true(t->got.len > 0);
+	shutdown(t->fd, SHUT_WR);
+	for (int i = 0; i < 10 && t->closed == 0; i++)
+		turn(t);
+	assert_int_equal(t->closed, 1); /* what was kept is not in the way of the peer's FIN */
+	mem_free(piece);
+}
+
+static void test_white_space_without_end(void **state)
+{
+	struct far_end *t = *state;
+	char blanks[4096];
+	memset(blanks, ' ', sizeof(blanks));
+	assert_int_equal(send(t->fd, blanks, sizeof(blanks) - 1, 0), sizeof(blanks) - 1);
+	assert_false(leg_has_unread(t->leg));
+	assert_int_equal(send(t->fd, blanks, sizeof(blanks), 0), sizeof(blanks));
+	assert_true(leg_has_unread(t->leg));
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN); /* as the worker does */
@@ -414,6 +518,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_finish_without_notify_is_bare_fin, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_half_close_goes_on_reading, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_peer_gone_with_output_waiting, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_one_large_piece_clogs_and_drains, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_small_mark, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_hand_over_when_another_leg_needs_the_buffer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_finish_with_input_waiting, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_white_space_without_end, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
