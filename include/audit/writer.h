@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/chain.h"
 #include "base/errbuf.h"
 #include "policy/config.h"
 
@@ -36,6 +37,15 @@ size_t audit_writer_pending(const struct audit_writer *w); /* records in the bat
 /* The batch holds 256 KiB: flush before adding more, and while flush fails take no more from the workers. */
 bool audit_writer_full(const struct audit_writer *w);
 uint64_t audit_writer_seq(const struct audit_writer *w);
+
+/*
+ * Where the chain stands, and where an earlier writer of the same run left it: a file that is empty now (it was moved
+ * away, and the keeper died before it was told) then goes on from there instead of beginning anew.
+ */
+const struct audit_chain *audit_writer_chain(const struct audit_writer *w);
+void audit_writer_resume(struct audit_writer *w, const struct audit_chain *chain);
+/* Nobody can read the open file any more: it has no name. flush then fails until reopen. */
+bool audit_writer_deleted(const struct audit_writer *w);
 
 /* Log rotation: closes and opens the path again; the chain goes on, and a new file begins with a `checkpoint`. */
 int audit_writer_reopen(struct audit_writer *w, struct errbuf *err);

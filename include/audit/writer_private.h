@@ -33,6 +33,8 @@ struct audit_writer {
 int audit_file_open(struct audit_writer *w, struct errbuf *err);
 /* Does the path still name the open file? */
 bool audit_file_is_current(const struct audit_writer *w);
+/* Has the open file lost its last name? */
+bool audit_file_is_deleted(const struct audit_writer *w);
 /* Takes back what an earlier write left torn, and tells the file's size. */
 int audit_file_ready(struct audit_writer *w, off_t *size_out, struct errbuf *err);
 /* One write of all of out, or the file as it was before, `size` bytes long. */

@@ -61,12 +61,21 @@ struct shared_tickets {
 	struct shared_ticket_key key[SHARED_TICKET_KEYS]; /* [0] encrypts, the others only decrypt */
 };
 
+/* Where the audit log's chain stood after the keeper's last write; seq 0: nothing was written. */
+struct shared_chain {
+	uint64_t seq;
+	uint8_t hash[32];
+};
+
 struct shared_keeper {
 	_Atomic int32_t pid;
 	_Atomic uint32_t incarnation;
 	_Atomic uint32_t failing; /* 1: the audit log cannot be written now */
 	_Atomic uint64_t written; /* records written since the start */
 	_Atomic uint64_t seq;     /* last audit.seq */
+	_Atomic uint32_t
+	    chain_at; /* the one that counts: a keeper killed while it writes the other leaves this whole */
+	struct shared_chain chain[2];
 };
 
 struct shared {

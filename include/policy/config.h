@@ -169,6 +169,9 @@ struct config {
  * if any is an error. The result has one reference.
  */
 struct config *config_load(const char *path, const struct file_source *source, struct diag_list *diags);
+/* The same, but never NULL: where diags has an error, what could not be read is absent or at its default. Only good for
+ * further checks. */
+struct config *config_read(const char *path, const struct file_source *source, struct diag_list *diags);
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 

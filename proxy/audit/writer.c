@@ -106,6 +106,22 @@ uint64_t audit_writer_seq(const struct audit_writer *w)
 	return w->chain.seq;
 }
 
+const struct audit_chain *audit_writer_chain(const struct audit_writer *w)
+{
+	return &w->chain;
+}
+
+void audit_writer_resume(struct audit_writer *w, const struct audit_chain *chain)
+{
+	if (w->chained && w->chain.seq == 0)
+		w->chain = *chain;
+}
+
+bool audit_writer_deleted(const struct audit_writer *w)
+{
+	return w->output == AUDIT_FILE && w->regular && audit_file_is_deleted(w);
+}
+
 /* A file that begins in the middle of the chain says where it comes from. */
 static void add_checkpoint(struct audit_chain *chain, struct strbuf *out)
 {
@@ -161,6 +177,10 @@ static int flush_file(struct audit_writer *w, bool start, struct errbuf *err)
 	off_t before;
 	int rc;
 
+	if (audit_file_is_deleted(w)) {
+		errbuf_set(err, "%s: the file was deleted", w->path);
+		return -1;
+	}
 	if (audit_file_ready(w, &before, err))
 		return -1;
 	strbuf_init(&out, 2 * BATCH_MAX);

@@ -9,6 +9,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -16,6 +18,9 @@
 #include <unistd.h>
 
 #include "audit/tail_private.h"
+
+/* How long a reader of a stream may be busy with something else before the log counts as one that cannot be written. */
+#define STREAM_WAIT_MS 500
 
 static const char *said_by(const struct audit_writer *w)
 {
@@ -64,6 +69,13 @@ bool audit_file_is_current(const struct audit_writer *w)
 	if (stat(w->path, &named) || fstat(w->fd, &ours))
 		return false;
 	return named.st_dev == ours.st_dev && named.st_ino == ours.st_ino;
+}
+
+bool audit_file_is_deleted(const struct audit_writer *w)
+{
+	struct stat ours;
+
+	return fstat(w->fd, &ours) == 0 && ours.st_nlink == 0;
 }
 
 static int take_back(struct audit_writer *w, struct errbuf *err)
@@ -122,13 +134,31 @@ int audit_file_append(struct audit_writer *w, const struct strbuf *out, off_t si
 	return -1;
 }
 
+/* The descriptor may be shared with others, so it stays blocking: a reader that sleeps must not make the keeper, and
+ * with it everybody who waits for a record, sleep too. */
+static bool stream_takes(const struct audit_writer *w)
+{
+	struct pollfd wait = {.fd = w->fd, .events = POLLOUT};
+	int n;
+
+	do
+		n = poll(&wait, 1, STREAM_WAIT_MS);
+	while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
 int audit_stream_send(struct audit_writer *w, struct errbuf *err)
 {
 	ssize_t n;
 
 	assert(!w->unsent.overflow);
 	while (w->unsent.len) {
-		n = write(w->fd, w->unsent.data, w->unsent.len);
+		if (!stream_takes(w)) {
+			errbuf_set(err, "%s: whoever reads it does not go on", said_by(w));
+			return -1;
+		}
+		/* What a pipe that has room at all takes without waiting. */
+		n = write(w->fd, w->unsent.data, w->unsent.len < PIPE_BUF ? w->unsent.len : PIPE_BUF);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {

@@ -3,14 +3,17 @@
  * The command line: options may stand before or behind the subcommand, which is the first word that is no option.
  * Anything not understood is exit status 2, with what was probably meant.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/mem.h"
 #include "cli/command.h"
 #include "daemon/about.h"
+#include "tls/store.h"
 
 struct parsed {
 	struct cli_args args;
@@ -252,11 +255,27 @@ static int act(const struct parsed *p)
 	return status == CLI_OK ? p->command->run(&p->args) : status;
 }
 
+/*
+ * Started with a standard stream closed, the next file opened would be it: children, which keep the three, would have
+ * the bundle with its private keys, and the log would be written into whatever it is. What is opened instead cannot be
+ * written to: an answer or an audit record that went nowhere would count as given.
+ */
+static bool standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY | O_NOCTTY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct parsed p = {.args = {.config = CLI_CONFIG_DEFAULT}};
 	int status;
 
+	if (!standard_streams())
+		return CLI_CANNOT;
+	tls_library_init();
 	p.args.operands = mem_array((size_t)argc + 1, sizeof(*p.args.operands));
 	status = parse(&p, argc, argv);
 	if (status == CLI_OK)

@@ -40,6 +40,7 @@ struct client {
 
 struct control_server {
 	char *path;
+	struct stat made; /* what bind made at path: only that is removed in the end */
 	int fd;
 	control_request_fn *request;
 	void *ctx;
@@ -60,17 +61,23 @@ static int fill_address(struct sockaddr_un *out, const char *path)
 	return 0;
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* Somebody answers on it: another portcullis. Refused: what a killed one has left. */
 static bool socket_is_stale(const struct sockaddr_un *at)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
 	bool stale;
 
 	if (fd < 0)
 		return false;
-	stale = lstat(at->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-		connect(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 && errno == ECONNREFUSED;
+	stale = is_socket(at->sun_path) && connect(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 &&
+		errno == ECONNREFUSED;
 	close(fd);
 	return stale;
 }
@@ -120,7 +127,9 @@ static int open_socket(const char *path, struct errbuf *err)
 
 	if (fd >= 0 && fill_address(&at, path) == 0 && bind_or_replace(fd, &at) == 0 && listen(fd, CLIENTS_MAX) == 0)
 		return fd;
-	if (errno == EADDRINUSE)
+	if (errno == EADDRINUSE && !is_socket(path))
+		errbuf_set(err, "admin.socket %s is there already and is no socket: move it away", path);
+	else if (errno == EADDRINUSE)
 		errbuf_set(err, "admin.socket %s is in use: is another portcullis running?", path);
 	else
 		errbuf_set(err, "cannot open admin.socket %s: %s", path, strerror(errno));
@@ -139,6 +148,7 @@ struct control_server *control_server_open(const char *path, control_request_fn 
 	server = mem_zalloc(sizeof(*server));
 	server->path = mem_strdup(path);
 	server->fd = fd;
+	(void)lstat(path, &server->made);
 	server->request = request;
 	server->ctx = ctx;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
@@ -159,13 +169,15 @@ static void drop_client(struct client *client)
 void control_server_free(struct control_server **server_io)
 {
 	struct control_server *server = *server_io;
+	struct stat now;
 
 	*server_io = NULL;
 	if (!server)
 		return;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		drop_client(&server->clients[i]);
-	unlink(server->path);
+	if (lstat(server->path, &now) == 0 && now.st_dev == server->made.st_dev && now.st_ino == server->made.st_ino)
+		unlink(server->path);
 	close(server->fd);
 	mem_free(server->path);
 	mem_free(server);

@@ -4,6 +4,8 @@
  * parcel holds the record until the keeper has it, and its caller's wish to be told until it was told: the front is
  * given back when both are over. Invariants: first <= next_send <= first + count; kept and bytes count the records
  * still held. With `refuse` the bounds stop new streams, not records: what open streams still owe is always taken.
+ * A record that cannot be kept gets no parcel, or a log that fails for days would cost memory for every one: only its
+ * caller, if he waits, is remembered until the next courier_call_back.
  */
 #include "daemon/courier.h"
 
@@ -27,6 +29,15 @@ struct parcel {
 	enum answer answer;
 };
 
+/* Tickets of records without a parcel begin here. */
+#define LOST_TICKETS ((uint64_t)1 << 63)
+
+struct lost {
+	uint64_t ticket;
+	audit_done_fn *done; /* NULL: forgotten */
+	void *done_ctx;
+};
+
 struct courier {
 	struct courier_params params;
 	char *id_prefix;
@@ -38,6 +49,9 @@ struct courier {
 	size_t count;
 	size_t kept, bytes;
 	uint64_t due_low, due_high; /* answers are due between these numbers; low > high: none */
+	struct lost *lost;          /* callers to be told that theirs is not kept */
+	size_t lost_count, lost_size;
+	uint64_t lost_tickets; /* given so far */
 	bool full;
 	uint8_t buffer[MESSAGE_SIZE_MAX];
 };
@@ -79,6 +93,7 @@ void courier_free(struct courier **c_io)
 	if (c->fd >= 0)
 		close(c->fd);
 	mem_free(c->ring);
+	mem_free(c->lost);
 	mem_free(c->id_prefix);
 	mem_free(c);
 }
@@ -143,21 +158,30 @@ static void count(struct courier *c, enum shared_counter counter)
 		shared_count(c->params.slot, counter, 1);
 }
 
-/* A record that cannot be kept is counted as lost; its caller is told later. */
-static void keep_record(struct courier *c, uint64_t number, char *json, size_t len)
+/* Counted, and its caller is told later. */
+static uint64_t lose_record(struct courier *c, audit_done_fn *done, void *done_ctx)
 {
-	struct parcel *p = parcel_of(c, number);
+	uint64_t ticket = LOST_TICKETS + c->lost_tickets++;
 
-	if (!json || len > MESSAGE_PAYLOAD_MAX || (c->full && !c->params.refuse)) {
-		mem_free(json);
-		count(c, COUNTER_AUDIT_LOST);
-		settle(c, number, false);
-		return;
+	count(c, COUNTER_AUDIT_LOST);
+	if (!done)
+		return ticket;
+	if (c->lost_count == c->lost_size) {
+		c->lost_size = c->lost_size ? c->lost_size * 2 : 16;
+		c->lost = mem_realloc(c->lost, c->lost_size * sizeof(*c->lost));
 	}
-	p->json = json;
-	p->len = len;
+	c->lost[c->lost_count++] = (struct lost){.ticket = ticket, .done = done, .done_ctx = done_ctx};
+	return ticket;
+}
+
+static void keep_record(struct courier *c, uint64_t number, const struct parcel *parcel)
+{
+	if (c->count == c->size)
+		grow(c);
+	c->count++;
+	*parcel_of(c, number) = *parcel;
 	c->kept++;
-	c->bytes += len;
+	c->bytes += parcel->len;
 	count(c, COUNTER_AUDIT_RECORDS);
 	measure(c);
 	if (!c->params.refuse && log_failing(c))
@@ -168,19 +192,20 @@ static uint64_t courier_submit(void *ctx, struct audit_record *record, audit_don
 {
 	struct courier *c = ctx;
 	uint64_t number = c->first + c->count;
-	char *id = mem_printf("%s.%" PRIu64, c->id_prefix, number), *json;
-	size_t len = 0;
+	char *id = mem_printf("%s.%" PRIu64, c->id_prefix, number);
+	struct parcel parcel = {.done = done, .done_ctx = done_ctx};
 
 	record->time_us = clock_real_us();
 	record->id = id;
-	json = audit_record_json(record, &len);
+	parcel.json = audit_record_json(record, &parcel.len);
 	record->id = NULL;
 	mem_free(id);
-	if (c->count == c->size)
-		grow(c);
-	c->count++;
-	*parcel_of(c, number) = (struct parcel){.done = done, .done_ctx = done_ctx};
-	keep_record(c, number, json, len);
+	if (!parcel.json || parcel.len > MESSAGE_PAYLOAD_MAX || (c->full && !c->params.refuse)) {
+		mem_free(parcel.json);
+		number = lose_record(c, done, done_ctx);
+	} else {
+		keep_record(c, number, &parcel);
+	}
 	c->params.wake(c->params.ctx);
 	return number;
 }
@@ -191,6 +216,9 @@ static void courier_forget(void *ctx, uint64_t ticket)
 
 	if (holds(c, ticket))
 		parcel_of(c, ticket)->done = NULL;
+	for (size_t i = 0; ticket >= LOST_TICKETS && i < c->lost_count; i++)
+		if (c->lost[i].ticket == ticket)
+			c->lost[i].done = NULL;
 }
 
 static bool courier_available(void *ctx)
@@ -288,9 +316,30 @@ static void give_answer(struct parcel *p)
 		done(p->done_ctx, ok);
 }
 
+/* A done may submit: what is lost thereby is for the next call. */
+static void tell_lost(struct courier *c)
+{
+	size_t told = c->lost_count;
+
+	for (size_t i = 0; i < told; i++) {
+		struct lost lost = c->lost[i];
+
+		c->lost[i].done = NULL;
+		if (lost.done)
+			lost.done(lost.done_ctx, false);
+	}
+	c->lost_count -= told;
+	if (told > 0)
+		memmove(c->lost, c->lost + told, c->lost_count * sizeof(*c->lost));
+}
+
 void courier_call_back(struct courier *c)
 {
-	uint64_t low = c->due_low, high = c->due_high;
+	uint64_t low, high;
+
+	tell_lost(c);
+	low = c->due_low;
+	high = c->due_high;
 
 	/* A done may submit: what that makes due is for the next call. */
 	c->due_low = UINT64_MAX;

@@ -210,12 +210,50 @@ static void acknowledge(struct keeper *k)
 	}
 }
 
+/* For a keeper after this one. */
+static void publish_chain(struct keeper *k)
+{
+	const struct audit_chain *chain = audit_writer_chain(k->writer);
+	struct shared_keeper *shared = &k->params.shared->keeper;
+	uint32_t next = !atomic_load(&shared->chain_at);
+
+	shared->chain[next].seq = chain->seq;
+	memcpy(shared->chain[next].hash, chain->hash, sizeof(chain->hash));
+	atomic_store(&shared->chain_at, next);
+	atomic_store(&shared->seq, chain->seq);
+}
+
+static void resume_chain(struct keeper *k)
+{
+	const struct shared_keeper *shared = &k->params.shared->keeper;
+	const struct shared_chain *left = &shared->chain[atomic_load(&shared->chain_at) & 1];
+	struct audit_chain chain = {.seq = left->seq};
+
+	memcpy(chain.hash, left->hash, sizeof(chain.hash));
+	audit_writer_resume(k->writer, &chain);
+}
+
+/* What is written into a file without a name nobody will ever read: the log goes on in a new one, or counts as failing.
+ */
+static int write_batch(struct keeper *k, struct errbuf *err)
+{
+	if (audit_writer_pending(k->writer) == 0)
+		return 0;
+	if (audit_writer_deleted(k->writer)) {
+		if (audit_writer_reopen(k->writer, err) < 0)
+			return -1;
+		log_warn("audit log %s was deleted while it was in use: the records in it are gone; a new file goes on",
+			 log_name(k));
+	}
+	return audit_writer_flush(k->writer, err);
+}
+
 static void flush(struct keeper *k)
 {
 	struct errbuf err = {.text = ""};
 	size_t pending = audit_writer_pending(k->writer);
 
-	if (pending > 0 && audit_writer_flush(k->writer, &err) < 0) {
+	if (write_batch(k, &err) < 0) {
 		set_failing(k, true, err.text);
 		k->retry_at = clock_ms() + RETRY_MS;
 		if (k->closing && k->tries_left > 0)
@@ -224,7 +262,7 @@ static void flush(struct keeper *k)
 	}
 	k->batch_bytes = 0;
 	atomic_fetch_add(&k->params.shared->keeper.written, (uint64_t)pending);
-	atomic_store(&k->params.shared->keeper.seq, audit_writer_seq(k->writer));
+	publish_chain(k);
 	set_failing(k, false, "");
 	acknowledge(k);
 	remove_ended_channels(k);
@@ -297,7 +335,8 @@ static int start(struct keeper *k, struct errbuf *err)
 	give_file(k);
 	if (privileges_drop(k->params.account, err) < 0)
 		return -1;
-	atomic_store(&k->params.shared->keeper.seq, audit_writer_seq(k->writer));
+	resume_chain(k);
+	publish_chain(k);
 	atomic_store(&k->params.shared->keeper.failing, 0);
 	return 0;
 }

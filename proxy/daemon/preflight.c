@@ -59,11 +59,14 @@ static void check_audit_directory(const struct config *config, const struct acco
 				  struct diag_list *diags)
 {
 	struct config_mark mark = config->audit.output_mark;
-	struct stat st;
+	struct stat st, file;
 
 	if (stat(directory, &st) < 0 || !S_ISDIR(st.st_mode))
 		diag_add(diags, DIAG_ERROR, mark, "the audit log's directory %s does not exist: mkdir -p %s", directory,
 			 directory);
+	else if (stat(config->audit.file_path, &file) == 0 && S_ISDIR(file.st_mode))
+		diag_add(diags, DIAG_ERROR, mark, "the audit log %s is a directory: name a file in it",
+			 config->audit.file_path);
 	else if (access(config->audit.file_path, F_OK) < 0 && access(directory, W_OK) < 0)
 		diag_add(diags, DIAG_ERROR, mark, "the audit log cannot be made in %s: %s", directory, strerror(errno));
 	else if (access(config->audit.file_path, F_OK) == 0 && access(config->audit.file_path, W_OK) < 0)
@@ -109,7 +112,6 @@ static void check_machine(const struct config *config, struct diag_list *diags)
 	struct account account;
 	struct errbuf err = {.text = ""};
 
-	check_keys(config, diags);
 	if (account_find(config, &account, &err) < 0)
 		diag_add(diags, DIAG_ERROR, config->user_mark, "user: %s", err.text);
 	else if (account.change && account.uid == 0)
@@ -122,12 +124,15 @@ static void check_machine(const struct config *config, struct diag_list *diags)
 
 struct config *preflight(const char *path, const struct file_source *source, struct diag_list *diags)
 {
-	struct config *config = config_load(path, source, diags);
+	struct config *config = config_read(path, source, diags);
+	/* What is wrong with the text must not hide what is wrong with the certificates; where text was wrong, though,
+	 * defaults stand for values, of which nothing is to be said. */
+	bool sound = diags->errors == 0;
 
-	if (!config)
-		return NULL;
 	tls_check(config, clock_real_us() / 1000000, diags);
-	check_machine(config, diags);
+	check_keys(config, diags);
+	if (sound)
+		check_machine(config, diags);
 	if (diags->errors > 0)
 		config_unref(&config);
 	return config;

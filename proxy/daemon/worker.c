@@ -43,7 +43,7 @@ struct worker {
 	struct port *ports;
 	struct outbox outbox;
 	struct event *control_in, *control_out, *channel_in, *channel_out, *wake, *tick;
-	bool accepting, paused, draining, empty, leaving;
+	bool accepting, paused, losing, draining, empty, leaving;
 	uint8_t buffer[MESSAGE_SIZE_MAX];
 };
 
@@ -111,12 +111,29 @@ static void pause_or_resume(struct worker *w)
 		log_info("the audit log takes records again: connections are accepted");
 }
 
+/* The other way: streams go on, and the operator hears once that they do so unrecorded. */
+static void say_losing(struct worker *w)
+{
+	bool losing = w->config->audit.on_failure == AUDIT_CONTINUE && courier_full(w->courier);
+	struct shared_slot *slot = own_slot(w);
+
+	if (losing == w->losing)
+		return;
+	w->losing = losing;
+	if (losing)
+		log_error("too many audit records are waiting for the log: what happens from now on is not recorded");
+	else
+		log_warn("audit records are kept again; %llu were lost in all",
+			 (unsigned long long)atomic_load(&slot->counter[COUNTER_AUDIT_LOST]));
+}
+
 /* After anything that may have moved records: who waits for what now? */
 static void settle(struct worker *w)
 {
 	if (w->leaving)
 		return;
 	pause_or_resume(w);
+	say_losing(w);
 	if (w->channel_out && courier_wants_write(w->courier))
 		event_add(w->channel_out, NULL);
 	if (w->draining && w->empty && courier_pending(w->courier) == 0) {
@@ -292,7 +309,10 @@ static int make_loop(struct worker *w)
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	if (!w->control_in || !w->control_out || !w->wake || !w->tick)
 		return -1;
-	return event_add(w->control_in, NULL) < 0 || event_add(w->tick, &second) < 0 ? -1 : 0;
+	if (event_add(w->control_in, NULL) < 0)
+		return -1;
+	/* With `refuse` nobody is told anything before the log works again: no reason to wake up. */
+	return w->config->audit.on_failure == AUDIT_CONTINUE ? event_add(w->tick, &second) : 0;
 }
 
 static void make_courier(struct worker *w)

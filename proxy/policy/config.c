@@ -56,9 +56,8 @@ static void load_file(struct config *config, const struct file_source *source, s
 	mem_free(data);
 }
 
-struct config *config_load(const char *path, const struct file_source *source, struct diag_list *diags)
+struct config *config_read(const char *path, const struct file_source *source, struct diag_list *diags)
 {
-	size_t before = diags->errors;
 	struct config *config = mem_zalloc(sizeof(*config));
 	config->refs = 1;
 	config->file = mem_strdup(path);
@@ -68,6 +67,14 @@ struct config *config_load(const char *path, const struct file_source *source, s
 	else
 		diag_add(diags, DIAG_ERROR, (struct config_mark){0, 0}, "no working directory: %s", strerror(errno));
 	diag_sort(diags);
+	return config;
+}
+
+struct config *config_load(const char *path, const struct file_source *source, struct diag_list *diags)
+{
+	size_t before = diags->errors;
+	struct config *config = config_read(path, source, diags);
+
 	if (diags->errors > before)
 		config_unref(&config);
 	return config;

@@ -157,12 +157,16 @@ static void load_file(struct loader *loader, const struct schema_row *row, const
 	file->path = config_absolute(loader->directory, text);
 	file->secret = row->flags & SCHEMA_SECRET;
 	file->data = loader->source->read(loader->source->ctx, file->path, file->secret, &file->len, &err);
-	if (file->data == NULL)
+	if (file->data == NULL) {
 		diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s\": cannot read %s: %s", key_path_text(path, name),
 			 config_quote(file->path, quoted), err.text);
-	else if (file->len == 0)
+	} else if (file->len == 0) {
 		diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s\": %s is empty", key_path_text(path, name),
 			 config_quote(file->path, quoted));
+		/* As one that cannot be read: said once, here. */
+		mem_free(file->data);
+		file->data = NULL;
+	}
 }
 
 /* "unix:run/x" means a path relative to the file, as every path does. */

@@ -198,6 +198,11 @@ static void run_parser(struct builder *b, const char *data, size_t len)
 
 struct tree_node *tree_parse(const char *data, size_t len, struct diag_list *diags)
 {
+	/* Some editors begin every file with it; the YAML library takes it only where it guesses the encoding. */
+	if (len >= 3 && memcmp(data, "\xEF\xBB\xBF", 3) == 0) {
+		data += 3;
+		len -= 3;
+	}
 	if (!check_encoding(data, len, diags))
 		return NULL;
 	struct builder b = {.diags = diags};

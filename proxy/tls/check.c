@@ -39,7 +39,13 @@ static void check_context(const struct config *config, const struct config_domai
 	SSL_CTX_free(ctx);
 }
 
-static void check_domain(const struct config *config, const struct config_domain *domain, int64_t now,
+/* Where one of its files could not be read, the loader has said so. */
+static bool is_read(const struct config_domain *domain)
+{
+	return domain->name && domain->certificate.data && domain->private_key.data;
+}
+
+static void check_domain(const struct config *config, const struct config_domain *domain, bool sound, int64_t now,
 			 struct diag_list *diags)
 {
 	struct tls_credential c = {0};
@@ -55,7 +61,7 @@ static void check_domain(const struct config *config, const struct config_domain
 	}
 	check_key(domain, &c, diags);
 	tls_credential_fini(&c);
-	if (diags->errors == before)
+	if (sound && diags->errors == before)
 		check_context(config, domain, diags);
 }
 
@@ -63,12 +69,14 @@ void tls_check(const struct config *config, int64_t now, struct diag_list *diags
 {
 	struct config plain = *config;
 
+	const size_t before = diags->errors;
+
 	tls_profile_check(&config->tls, diags);
 	/* The strings were judged above: a fault in them must not be told again for every domain. */
 	plain.tls.ciphers = plain.tls.ciphersuites = plain.tls.groups = NULL;
 	for (size_t i = 0; i < config->domain_count; i++) {
-		if (config->domains[i].certificate.path)
-			check_domain(&plain, &config->domains[i], now, diags);
+		if (is_read(&config->domains[i]))
+			check_domain(&plain, &config->domains[i], before == 0, now, diags);
 	}
 }
 

@@ -288,7 +288,8 @@ static void pipe_keeps_lines_whole(void **state)
 	ssize_t n;
 
 	(void)state;
-	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	/* Blocking, as a standard output is: a writer that waited for its reader would never come back here. */
+	assert_int_equal(pipe(fds), 0);
 	w = audit_writer_open(&config, fds[1], &err);
 	assert_non_null(w);
 	for (i = 0; i < 2000; i++) {
@@ -298,8 +299,9 @@ static void pipe_keeps_lines_whole(void **state)
 	while (audit_writer_pending(w)) {
 		if (audit_writer_flush(w, &err) == 0)
 			break;
-		assert_non_null(strstr(err.text, "standard output: Resource temporarily unavailable"));
-		assert_int_equal(audit_writer_seq(w), 0);
+		assert_non_null(strstr(err.text, "standard output: whoever reads it does not go on"));
+		/* A batch counts when all of it is sent. */
+		assert_true(audit_writer_seq(w) == 0 || audit_writer_seq(w) == 2000);
 		if (i == 2000)
 			assert_true(add(w, "late"));
 		i = 2001;
@@ -307,6 +309,7 @@ static void pipe_keeps_lines_whole(void **state)
 		assert_true(n > 0);
 		got += (size_t)n;
 	}
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	while ((n = read(fds[0], text + got, sizeof(text) - got)) > 0)
 		got += (size_t)n;
 	assert_int_equal(audit_writer_pending(w), 0);

@@ -5,6 +5,7 @@
  */
 #include "daemon/courier.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -269,13 +270,64 @@ static void test_full_continue(void **state)
 		assert_int_equal(keeper_reads(), n);
 	assert_int_equal(keeper_reads(), 0);
 	keeper_acknowledges(4, 7);
-	/* Room again: the next is number 7, and goes out. */
-	assert_int_equal(submit(), 7);
+	/* Room again: what was lost has used no number, so the next is 5, and goes out. */
+	assert_int_equal(submit(), 5);
 	courier_write(f.courier);
-	assert_int_equal(keeper_reads(), 7);
-	keeper_acknowledges(7, 7);
+	assert_int_equal(keeper_reads(), 5);
+	keeper_acknowledges(5, 7);
 	courier_call_back(f.courier);
 	assert_int_equal(f.told_ok, 5);
+	assert_int_equal(f.told_lost, 2);
+	end();
+}
+
+/* A log that cannot be written for days: each stream's records are lost, and cost nothing afterwards. */
+static void test_lost_records_cost_no_memory(void **state)
+{
+	size_t before;
+
+	(void)state;
+	begin(false, 4, 1 << 20);
+	f.keeper.failing = 1;
+	for (int i = 0; i < 1000; i++)
+		submit();
+	courier_call_back(f.courier);
+	before = mallinfo2().uordblks;
+	for (int i = 0; i < 100000; i++) {
+		submit();
+		courier_call_back(f.courier);
+	}
+	assert_int_equal(f.told_lost, 101000);
+	assert_int_equal(f.slot.counter[COUNTER_AUDIT_LOST], 101000 - 4);
+	assert_true(mallinfo2().uordblks < before + 65536);
+	end();
+}
+
+static void forget_one(void *ctx, bool ok)
+{
+	assert_false(ok);
+	f.told_lost++;
+	f.trail.forget(f.trail.ctx, *(const uint64_t *)ctx);
+	/* Lost too: for the next call. */
+	submit();
+}
+
+static void test_lost_and_forgotten(void **state)
+{
+	struct audit_record record;
+	uint64_t first, second;
+
+	(void)state;
+	begin(false, 1, 1 << 20);
+	submit();
+	audit_record_init(&record);
+	record.action = "stream-established";
+	first = f.trail.submit(f.trail.ctx, &record, forget_one, &second);
+	second = submit();
+	assert_int_not_equal(first, second);
+	courier_call_back(f.courier);
+	assert_int_equal(f.told_lost, 1);
+	courier_call_back(f.courier);
 	assert_int_equal(f.told_lost, 2);
 	end();
 }
@@ -373,11 +425,18 @@ static void test_slow_keeper(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_acknowledged),    cmocka_unit_test(test_unsent_cannot_be_acknowledged),
-	    cmocka_unit_test(test_resent),          cmocka_unit_test(test_forgotten),
-	    cmocka_unit_test(test_full_refuse),     cmocka_unit_test(test_full_bytes),
-	    cmocka_unit_test(test_full_continue),   cmocka_unit_test(test_failing),
-	    cmocka_unit_test(test_done_may_submit), cmocka_unit_test(test_slow_keeper),
+	    cmocka_unit_test(test_acknowledged),
+	    cmocka_unit_test(test_unsent_cannot_be_acknowledged),
+	    cmocka_unit_test(test_resent),
+	    cmocka_unit_test(test_forgotten),
+	    cmocka_unit_test(test_full_refuse),
+	    cmocka_unit_test(test_full_bytes),
+	    cmocka_unit_test(test_full_continue),
+	    cmocka_unit_test(test_lost_records_cost_no_memory),
+	    cmocka_unit_test(test_lost_and_forgotten),
+	    cmocka_unit_test(test_failing),
+	    cmocka_unit_test(test_done_may_submit),
+	    cmocka_unit_test(test_slow_keeper),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,23 @@ static const struct {
      true, ""},
 };
 
+static void byte_order_mark(void **state)
+{
+	(void)state;
+	static const char good[] = "\xEF\xBB\xBF"
+				   "a: 1\nb: 2\n",
+			  bad[] = "\xEF\xBB\xBF"
+				  "a: *b\n";
+	bool tree;
+	char *text = findings(good, strlen(good), &tree);
+	assert_string_equal(text, "");
+	assert_true(tree);
+	mem_free(text);
+	text = findings(bad, strlen(bad), &tree);
+	assert_string_equal(text, "1:4: aliases (*NAME) are not allowed here");
+	mem_free(text);
+}
+
 static void refusals(void **state)
 {
 	(void)state;
@@ -114,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(marks_and_kinds),
+	    cmocka_unit_test(byte_order_mark),
 	    cmocka_unit_test(refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
