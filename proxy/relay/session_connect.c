@@ -71,6 +71,10 @@ static void recorded(void *ctx, bool ok)
 static void establish(struct session *s)
 {
 	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_ACCEPT])};
+	if (!facts.encrypted && session_allows_plaintext(s)) {
+		session_join(s); /* the client's first element tells whether it goes on so */
+		return;
+	}
 	enum level level = (enum level)s->config->policy.level[s->role];
 	if (facts.encrypted && s->outer != NULL)
 		tls_facts_leg(s->outer, &facts);
@@ -79,6 +83,7 @@ static void establish(struct session *s)
 		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
 		return;
 	}
+	session_object(s, verdict.reason);
 	session_enter(s, SESSION_RECORD);
 	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
 }

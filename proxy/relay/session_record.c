@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/mem.h"
 
 static const char *const starttls_words[] = {"not-attempted", "direct", "negotiated", "refused"};
 _Static_assert(ARRAY_LEN(starttls_words) == STARTTLS_RESULTS, "result without a word");
@@ -50,7 +51,8 @@ static void fill_starttls(struct audit_record *r, const struct session *s)
 	if (s->starttls == STARTTLS_DIRECT)
 		return;
 	r->starttls_advertised = s->starttls_advertised ? AUDIT_TRUE : AUDIT_FALSE;
-	r->starttls_required = r->starttls_advertised;
+	bool required = s->starttls_advertised && !session_allows_plaintext(s);
+	r->starttls_required = required ? AUDIT_TRUE : AUDIT_FALSE;
 }
 
 void session_explain(enum reason reason, const char *detail, char *out, size_t size)
@@ -98,7 +100,8 @@ static void fill_error(struct audit_record *r, const struct session *s)
 	r->error = or_null(xmpp_error_name(error));
 }
 
-uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
+static uint64_t write_record(struct session *s, const char *action, int severity, enum reason reason,
+			     enum audit_outcome outcome, audit_done_fn *done)
 {
 	struct audit_record r;
 	char source[ADDR_TEXT_SIZE], destination[ADDR_TEXT_SIZE], text[768];
@@ -106,7 +109,7 @@ uint64_t session_record(struct session *s, const char *action, int severity, enu
 	audit_record_init(&r);
 	r.action = action;
 	r.severity = severity;
-	r.outcome = outcome_of(reason);
+	r.outcome = outcome;
 	r.stream = s->id;
 	addr_host(&s->peer, source);
 	r.source_ip = or_null(source);
@@ -133,6 +136,23 @@ uint64_t session_record(struct session *s, const char *action, int severity, enu
 			fill_closed(&r, s);
 	}
 	return trail->submit(trail->ctx, &r, done, done != NULL ? s : NULL);
+}
+
+uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
+{
+	return write_record(s, action, severity, reason, outcome_of(reason), done);
+}
+
+void session_object(struct session *s, enum reason reason)
+{
+	if (s->config->mode != MODE_MONITOR || reason == REASON_NONE)
+		return;
+	shared_count(s->engine->slot, COUNTER_WOULD_REFUSE, 1);
+	char *before = s->detail;
+	s->detail = mem_strdup("not refused in mode monitor");
+	write_record(s, "stream-refused", 2, reason, AUDIT_UNKNOWN, NULL);
+	mem_free(s->detail);
+	s->detail = before;
 }
 
 static int severity_of(const struct reason_info *info, enum reason reason)
