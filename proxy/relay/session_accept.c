@@ -320,6 +320,7 @@ static void on_secured(void *ctx)
 	if (s->outer->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
 	session_object(s, tls_objection(ssl));
+	session_object(s, session_verdict(s).reason);
 	negotiate_secured(s->negotiation->accept, tls_certificate_domain(ssl));
 	session_accept_actions(s, NULL, 0);
 }

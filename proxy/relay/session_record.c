@@ -8,7 +8,6 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "base/mem.h"
 
 static const char *const starttls_words[] = {"not-attempted", "direct", "negotiated", "refused"};
 _Static_assert(ARRAY_LEN(starttls_words) == STARTTLS_RESULTS, "result without a word");
@@ -100,8 +99,8 @@ static void fill_error(struct audit_record *r, const struct session *s)
 	r->error = or_null(xmpp_error_name(error));
 }
 
-static uint64_t write_record(struct session *s, const char *action, int severity, enum reason reason,
-			     enum audit_outcome outcome, audit_done_fn *done)
+uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,
+			   enum audit_outcome outcome, audit_done_fn *done)
 {
 	struct audit_record r;
 	char source[ADDR_TEXT_SIZE], destination[ADDR_TEXT_SIZE], text[768];
@@ -140,19 +139,7 @@ static uint64_t write_record(struct session *s, const char *action, int severity
 
 uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
 {
-	return write_record(s, action, severity, reason, outcome_of(reason), done);
-}
-
-void session_object(struct session *s, enum reason reason)
-{
-	if (s->config->mode != MODE_MONITOR || reason == REASON_NONE)
-		return;
-	shared_count(s->engine->slot, COUNTER_WOULD_REFUSE, 1);
-	char *before = s->detail;
-	s->detail = mem_strdup("not refused in mode monitor");
-	write_record(s, "stream-refused", 2, reason, AUDIT_UNKNOWN, NULL);
-	mem_free(s->detail);
-	s->detail = before;
+	return session_record_as(s, action, severity, reason, outcome_of(reason), done);
 }
 
 static int severity_of(const struct reason_info *info, enum reason reason)

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "policy/decide.h"
 
 #define AUTH_ATTEMPTS 5
 
@@ -139,9 +138,7 @@ static void plaintext_recorded(void *ctx, bool ok)
 static void op_plaintext(void *ctx)
 {
 	struct session *s = ctx;
-	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_ACCEPT])};
-	struct verdict verdict =
-	    policy_decide((enum mode)s->config->mode, (enum level)s->config->policy.level[s->role], &facts);
+	struct verdict verdict = session_verdict(s);
 	if (!verdict.allow) {
 		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
 		return;

@@ -12,11 +12,6 @@
 #include "base/clock.h"
 #include "xmpp/reply.h"
 
-bool session_allows_plaintext(const struct session *s)
-{
-	return level_allows_plaintext((enum mode)s->config->mode, (enum level)s->config->policy.level[s->role]);
-}
-
 void session_upgrade_later(struct session *s, bool clean)
 {
 	s->upgrade_due = true;
