@@ -28,6 +28,7 @@ enum shared_counter {
 	COUNTER_AUTHENTICATED,
 	COUNTER_BYTES_IN, /* plaintext bytes relayed from initiating entities */
 	COUNTER_BYTES_OUT,
+	COUNTER_WOULD_REFUSE,  /* mode monitor: what enforce would have refused */
 	COUNTER_ACCEPT_ERRORS, /* accept(2) failed: EMFILE and the like */
 	COUNTER_AUDIT_RECORDS, /* handed to the keeper */
 	COUNTER_AUDIT_LOST,    /* only where audit.on-failure is `continue` */

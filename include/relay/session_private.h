@@ -9,6 +9,7 @@
 #define PROXY_RELAY_SESSION_PRIVATE_H
 
 #include "base/strbuf.h"
+#include "policy/decide.h"
 #include "relay/engine.h"
 #include "relay/janitor.h"
 #include "relay/leg.h"
@@ -29,6 +30,8 @@ struct engine {
 	struct session *dead;     /* of those, the ones the reaper frees; linked by next_dead */
 	size_t count;
 	bool draining;
+	struct session
+	    *upgrades;      /* sessions whose client sent <starttls/> to the joined plaintext legs; by next_upgrade */
 	size_t turned_away; /* sessions over the limit that are still being told so */
 	struct janitor_entry drain;
 };
@@ -68,7 +71,7 @@ struct negotiation {
 
 struct session {
 	struct engine *engine;
-	struct session *next, **link, *next_dead;
+	struct session *next, **link, *next_dead, *next_upgrade;
 	struct config *config;
 	struct tls_store *store;
 	const struct config_listener *listener;
@@ -85,9 +88,10 @@ struct session {
 	struct negotiation *negotiation;
 	struct inspector *inspector; /* NULL before joining, and once blind */
 	bool blind;
-	bool peer_ended;             /* one leg has ended in good order while joined; the other goes on */
-	bool answered[SESSION_LEGS]; /* replies of our own were queued on a leg that does not take them */
-	struct tls_facts *outer;     /* NULL until the handshake is complete */
+	bool upgrade_due, upgrade_clean; /* see engine.upgrades; clean: nothing stood behind <starttls/> */
+	bool peer_ended;                 /* one leg has ended in good order while joined; the other goes on */
+	bool answered[SESSION_LEGS];     /* replies of our own were queued on a leg that does not take them */
+	struct tls_facts *outer;         /* NULL until the handshake is complete */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms;
@@ -132,6 +136,9 @@ void session_accept_timeout(struct session *s);
 /* Runs what the accept negotiator wants done. rest: bytes of this turn behind what it has seen. */
 void session_accept_actions(struct session *s, const char *rest, size_t len);
 
+/* A fresh accept negotiator; direct: TLS comes before anything else. */
+void session_accept_begin(struct session *s, bool direct);
+
 /* session_connect.c */
 void session_dial(struct session *s);
 /* Tells a backend that is not joined yet why its stream ends (row 49). */
@@ -145,11 +152,24 @@ void session_relay_drained(struct session *s);
 void session_relay_end(struct session *s, enum reason reason);
 
 /* session_record.c */
+uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,
+			   enum audit_outcome outcome, audit_done_fn *done);
 uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done);
 void session_record_closed(struct session *s);
 /* The reason's sentence with the detail behind it, for records and the operator's log. */
 void session_explain(enum reason reason, const char *detail, char *out, size_t size);
 void session_describe(const struct session *s, struct engine_stream *out);
+
+/* session_policy.c */
+bool session_allows_plaintext(const struct session *s);
+/* Of the network-facing leg as it is now. */
+struct verdict session_verdict(const struct session *s);
+/* Mode monitor: records what enforce would have refused; nothing in mode enforce. */
+void session_object(struct session *s, enum reason reason);
+
+/* session_upgrade.c: STARTTLS on a plaintext leg that had been joined (level may, mode monitor). */
+void session_upgrade_later(struct session *s, bool clean);
+void session_upgrade(struct session *s);
 
 /* negotiation.c: the part of a session that is freed when the legs are joined. */
 struct negotiation *negotiation_new(size_t limit);

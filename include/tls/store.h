@@ -44,6 +44,9 @@ struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *t
 const char *tls_certificate_domain(const struct ssl_st *ssl);
 /* After a failed handshake: REASON_SNI_UNKNOWN, REASON_ALPN, REASON_NO_EMS, else REASON_TLS_FAILED. */
 enum reason tls_failure_reason(const struct ssl_st *ssl);
+/* Mode monitor, after the handshake: what enforce would have refused in the ClientHello (name, ALPN), else REASON_NONE.
+ */
+enum reason tls_objection(const struct ssl_st *ssl);
 /* Did the peer try to renegotiate (TLS-10)? Ask after every read; if so close the connection at once and send nothing.
  */
 bool tls_renegotiated(const struct ssl_st *ssl);

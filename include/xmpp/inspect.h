@@ -24,6 +24,7 @@ enum inspect_note {
 	INSPECT_NOTE_IDENTITY_MISMATCH, /* authenticated as somebody else than the header's `from` said (SASL-9) */
 	INSPECT_NOTE_STARTTLS_CUT,      /* the backend offered STARTTLS inside: cut out */
 	INSPECT_NOTE_COMPRESSION_CUT,
+	INSPECT_NOTE_CREDENTIALS_EXPOSED, /* a password crossed the initiator's plaintext leg */
 	INSPECT_NOTE_COUNT
 };
 
@@ -39,6 +40,16 @@ struct inspect_ops {
 	void (*authenticated)(void *ctx, const char *method, const char *identity);
 	/* `side` closed its stream; its close tag has been passed. Nothing more is read from it. */
 	void (*closed)(void *ctx, enum inspect_side side);
+	/*
+	 * Only with `undecided`: the initiator goes on in plaintext. It is held back until inspect_go_on; nothing of it
+	 * has been passed. Called once.
+	 */
+	void (*plaintext)(void *ctx);
+	/*
+	 * Only with `offer_starttls`: the initiator sent <starttls/>, which has not been answered. Last call. clean:
+	 * nothing but white space stood behind it.
+	 */
+	void (*starttls)(void *ctx, bool clean);
 	/* Nothing is left to inspect: whatever comes now passes without this inspector (limits.stanza: 0). Last call.
 	 */
 	void (*blind)(void *ctx);
@@ -57,6 +68,8 @@ struct inspect_params {
 	unsigned depth;
 	unsigned auth_attempts; /* failures allowed; the next is policy-violation */
 	bool strip_compression;
+	bool undecided;               /* the initiator's leg is plaintext: its first element tells how it goes on */
+	bool offer_starttls;          /* with undecided: STARTTLS is added to the features and taken */
 	const void *initiator_header; /* the header already sent on to the responder: read, not passed again */
 	size_t initiator_header_len;
 	const struct inspect_ops *ops;
@@ -75,6 +88,8 @@ void inspect_free(struct inspector **ins);
  * fed while held back). No-op after fail or blind.
  */
 void inspect_feed(struct inspector *ins, enum inspect_side side, const void *data, size_t len);
+/* The plaintext was allowed (ops->plaintext): what the initiator sent is read now. */
+void inspect_go_on(struct inspector *ins);
 /* False while `side` is held back: the caller stops reading that leg until this is true again (ask after every feed of
  * the other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);

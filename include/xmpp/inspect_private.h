@@ -43,6 +43,7 @@ enum inspect_hold {
 	INSPECT_HOLD_NONE,
 	INSPECT_HOLD_FEATURES, /* its header was passed; the responder's features were not yet */
 	INSPECT_HOLD_ANSWER,   /* a SASL step is unanswered (NEG-23) */
+	INSPECT_HOLD_DECISION, /* it goes on in plaintext, and whether it may is being decided */
 };
 
 enum inspect_what {
@@ -56,6 +57,7 @@ struct inspect_verdict {
 	enum inspect_what what;
 	uint64_t start, end;
 	const struct features *cuts; /* pass without these ranges */
+	uint64_t offer_at;           /* STARTTLS of our own is put in here; 0: it is not */
 	bool note[INSPECT_NOTE_COUNT];
 	void (*put_reply)(struct strbuf *out); /* DROP: the answer of our own */
 	bool invalid_mechanism, sasl2;         /* DROP: the SASL failure of our own */
@@ -80,6 +82,13 @@ struct inspector {
 	size_t unauthenticated_limit, stanza_limit;
 	unsigned depth, auth_attempts;
 	bool strip_compression;
+
+	/* The plaintext leg of an initiator that may still send <starttls/> (inspect_offer.c). */
+	bool plaintext; /* the leg is not encrypted, undecided or gone on */
+	bool offer_starttls;
+	struct xmlstream *peek; /* reads ahead of the initiator's own parser; NULL once decided */
+	size_t peeked;          /* bytes of dir[INITIATOR].later that it has read */
+	enum { INSPECT_UNDECIDED, INSPECT_WANTS_TLS, INSPECT_WANTS_PLAINTEXT } choice;
 
 	bool ended; /* fail or blind has been called */
 	bool authenticated;
@@ -115,8 +124,16 @@ bool inspect_sasl_initiator(struct inspect_dir *d, const struct xml_node *elemen
 bool inspect_sasl_responder(struct inspect_dir *d, const struct xml_node *element);
 bool inspect_iq_initiator(struct inspect_dir *d, const struct xml_node *element);
 bool inspect_iq_responder(struct inspect_dir *d, const struct xml_node *element);
+/* Is it the response that carries the password of a plain mechanism begun without a payload? */
+bool inspect_plain_response(const struct inspector *ins, const struct xml_node *element);
 /* The responder told the full or bare JID: the identity from here on (SASL-9). */
 void inspect_learn_jid(struct inspector *ins, const char *jid);
+
+/* inspect_offer.c: the choice between STARTTLS and plaintext. */
+void inspect_offer_begin(struct inspector *ins, const void *header, size_t len);
+/* Looks at what the initiator has sent so far; calls ops->plaintext or ops->starttls once it is clear. */
+void inspect_offer_peek(struct inspector *ins);
+void inspect_offer_end(struct inspector *ins);
 
 /* inspect_identity.c: who a mechanism's first message says it is, as a bare JID, "" if it cannot be told. */
 void inspect_identity(char **identity, const char *method, const char *domain, const char *text, size_t len);

@@ -51,7 +51,11 @@ struct negotiator;
 struct neg_accept_params {
 	const char *content_ns;     /* XMPP_NS_CLIENT or XMPP_NS_SERVER */
 	const char *default_domain; /* named in errors before the peer named one of ours; may be NULL: from='' */
-	bool direct_tls;            /* TLS comes first: begin by waiting for _secured */
+	/* Level may or none, or mode monitor: READY already by a plaintext header, also by one without version; the
+	 * backend's own features are then shown with STARTTLS added (inspect.h). */
+	bool plaintext_allowed;
+	bool switch_allowed; /* mode monitor: inside TLS another of our domains than the certificate's may be named */
+	bool direct_tls;     /* TLS comes first: begin by waiting for _secured */
 	bool (*hosts)(void *ctx, const char *domain);     /* normalised domain: is it one of ours on this role? */
 	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]); /* unpredictable, never repeated (NEG-2) */
 	void (*log_state)(void *ctx, const char *from, const char *to); /* may be NULL */

@@ -48,6 +48,7 @@ struct negotiator {
 	bool (*hosts)(void *ctx, const char *domain);
 	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]);
 	char *default_domain;
+	bool plaintext_allowed, switch_allowed;
 	char certificate_domain[XMPP_DOMAIN_SIZE]; /* "" before TLS */
 
 	/* connect */

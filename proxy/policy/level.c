@@ -81,3 +81,8 @@ bool level_needs_identity(enum level level)
 {
 	return (size_t)level >= LEVEL_VERIFY;
 }
+
+bool level_allows_plaintext(enum mode mode, enum level level)
+{
+	return mode == MODE_MONITOR || !level_needs_tls(level);
+}

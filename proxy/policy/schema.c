@@ -23,7 +23,7 @@
 const char schema_later[] = "is not available in this version";
 
 static const struct schema_choice modes[] = {
-    {"enforce", MODE_ENFORCE, NULL}, {"monitor", MODE_MONITOR, schema_later}, {NULL, 0, NULL}};
+    {"enforce", MODE_ENFORCE, NULL}, {"monitor", MODE_MONITOR, NULL}, {NULL, 0, NULL}};
 static const struct schema_choice audit_outputs[] = {{"stdout", AUDIT_STDOUT, NULL},
 						     {"syslog", AUDIT_SYSLOG, NULL},
 						     {"journald", AUDIT_JOURNALD, NULL},

@@ -13,6 +13,12 @@
 /* Sessions free nothing inside their own callbacks: this runs in a loop turn of its own. */
 static void reap(struct engine *e)
 {
+	while (e->upgrades != NULL) {
+		struct session *s = e->upgrades;
+		e->upgrades = s->next_upgrade;
+		session_upgrade(s);
+	}
+	leg_io_flush(e->io);
 	while (e->dead != NULL) {
 		struct session *s = e->dead;
 		e->dead = s->next_dead;

@@ -65,12 +65,14 @@ static void new_parser(struct session *s)
 	strbuf_clear(&s->negotiation->header);
 }
 
-static void begin(struct session *s, bool direct)
+void session_accept_begin(struct session *s, bool direct)
 {
 	struct neg_accept_params params = {
 	    .content_ns = role_content_ns(s->role),
 	    .default_domain = s->config->domain_count == 1 ? s->config->domains[0].name : NULL,
 	    .direct_tls = direct,
+	    .plaintext_allowed = session_allows_plaintext(s),
+	    .switch_allowed = s->config->mode == MODE_MONITOR,
 	    .hosts = hosts,
 	    .new_id = new_id,
 	    .log_state = log_state,
@@ -219,6 +221,8 @@ static void ready(struct session *s, const char *rest, size_t len)
 	struct negotiation *n = s->negotiation;
 	remember_header(s);
 	s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
+	if (s->outer != NULL && strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
+		session_object(s, REASON_HEADER_SWITCH);
 	n->ready = false;
 	if (!strbuf_add(&n->early, rest, len)) {
 		session_end(s, REASON_TOO_BIG, XMPP_ERROR_NONE, "too much was sent before the stream was up");
@@ -260,7 +264,7 @@ static void first_bytes(struct session *s, const char *data, size_t len)
 		session_close(s, REASON_TOTAL_LIMIT, NULL);
 		return;
 	}
-	begin(s, direct);
+	session_accept_begin(s, direct);
 	if (s->turned_away) {
 		session_end(s, REASON_TOTAL_LIMIT, XMPP_ERROR_NONE, NULL);
 		return;
@@ -309,11 +313,14 @@ static void on_secured(void *ctx)
 {
 	struct session *s = ctx;
 	struct ssl_st *ssl = leg_ssl(s->leg[LEG_ACCEPT]);
+	mem_free(s->outer);
 	s->outer = mem_zalloc(sizeof(*s->outer));
 	tls_facts_read(s->outer, ssl);
 	shared_count(s->engine->slot, COUNTER_HANDSHAKES, 1);
 	if (s->outer->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
+	session_object(s, tls_objection(ssl));
+	session_object(s, session_verdict(s).reason);
 	negotiate_secured(s->negotiation->accept, tls_certificate_domain(ssl));
 	session_accept_actions(s, NULL, 0);
 }

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/dialer.h"
-#include "policy/decide.h"
 
 static void backend_failed(struct session *s, enum reason reason, const char *detail)
 {
@@ -70,11 +69,11 @@ static void recorded(void *ctx, bool ok)
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
 static void establish(struct session *s)
 {
-	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_ACCEPT])};
-	enum level level = (enum level)s->config->policy.level[s->role];
-	if (facts.encrypted && s->outer != NULL)
-		tls_facts_leg(s->outer, &facts);
-	struct verdict verdict = policy_decide((enum mode)s->config->mode, level, &facts);
+	if (!leg_is_secured(s->leg[LEG_ACCEPT]) && session_allows_plaintext(s)) {
+		session_join(s); /* the client's first element tells whether it goes on so */
+		return;
+	}
+	struct verdict verdict = session_verdict(s);
 	if (!verdict.allow) {
 		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
 		return;

@@ -50,7 +50,8 @@ static void fill_starttls(struct audit_record *r, const struct session *s)
 	if (s->starttls == STARTTLS_DIRECT)
 		return;
 	r->starttls_advertised = s->starttls_advertised ? AUDIT_TRUE : AUDIT_FALSE;
-	r->starttls_required = r->starttls_advertised;
+	bool required = s->starttls_advertised && !session_allows_plaintext(s);
+	r->starttls_required = required ? AUDIT_TRUE : AUDIT_FALSE;
 }
 
 void session_explain(enum reason reason, const char *detail, char *out, size_t size)
@@ -98,7 +99,8 @@ static void fill_error(struct audit_record *r, const struct session *s)
 	r->error = or_null(xmpp_error_name(error));
 }
 
-uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
+uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,
+			   enum audit_outcome outcome, audit_done_fn *done)
 {
 	struct audit_record r;
 	char source[ADDR_TEXT_SIZE], destination[ADDR_TEXT_SIZE], text[768];
@@ -106,7 +108,7 @@ uint64_t session_record(struct session *s, const char *action, int severity, enu
 	audit_record_init(&r);
 	r.action = action;
 	r.severity = severity;
-	r.outcome = outcome_of(reason);
+	r.outcome = outcome;
 	r.stream = s->id;
 	addr_host(&s->peer, source);
 	r.source_ip = or_null(source);
@@ -133,6 +135,11 @@ uint64_t session_record(struct session *s, const char *action, int severity, enu
 			fill_closed(&r, s);
 	}
 	return trail->submit(trail->ctx, &r, done, done != NULL ? s : NULL);
+}
+
+uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
+{
+	return session_record_as(s, action, severity, reason, outcome_of(reason), done);
 }
 
 static int severity_of(const struct reason_info *info, enum reason reason)

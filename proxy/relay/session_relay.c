@@ -71,6 +71,9 @@ static void op_note(void *ctx, enum inspect_note note)
 	case INSPECT_NOTE_COMPRESSION_CUT:
 		log_debug("stream %s: the backend of %s offers compression: cut out", s->id, s->domain->name);
 		return;
+	case INSPECT_NOTE_CREDENTIALS_EXPOSED:
+		session_record(s, "credentials-exposed", 3, REASON_PLAINTEXT_AUTH, NULL);
+		return;
 	case INSPECT_NOTE_COUNT:
 		return;
 	}
@@ -115,6 +118,41 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	session_close(s, reason, culprit == INSPECT_RESPONDER ? "caused by the backend" : NULL);
 }
 
+static void update_reading(struct session *s);
+
+static void plaintext_recorded(void *ctx, bool ok)
+{
+	struct session *s = ctx;
+	struct leg_io *io = s->engine->io;
+	s->ticket = 0;
+	if (!ok && s->config->audit.on_failure == AUDIT_REFUSE) {
+		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, NULL);
+	} else {
+		inspect_go_on(s->inspector);
+		update_reading(s);
+	}
+	leg_io_flush(io);
+}
+
+/* The client goes on without TLS: decided and recorded before any of it passes. */
+static void op_plaintext(void *ctx)
+{
+	struct session *s = ctx;
+	struct verdict verdict = session_verdict(s);
+	if (!verdict.allow) {
+		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
+		return;
+	}
+	session_object(s, s->version10 ? verdict.reason : REASON_PRE10_INITIATOR);
+	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
+	s->ticket = session_record(s, "stream-established", 1, REASON_NONE, plaintext_recorded);
+}
+
+static void op_starttls(void *ctx, bool clean)
+{
+	session_upgrade_later(ctx, clean);
+}
+
 static const struct inspect_ops ops = {
     .pass = op_pass,
     .reply = op_reply,
@@ -122,6 +160,8 @@ static const struct inspect_ops ops = {
     .authenticated = op_authenticated,
     .closed = op_closed,
     .blind = op_blind,
+    .plaintext = op_plaintext,
+    .starttls = op_starttls,
     .fail = op_fail,
 };
 
@@ -136,7 +176,7 @@ static bool is_choked(struct session *s, enum session_leg leg)
 /* A leg is read while the other can take more and the inspector does not hold it back. */
 static void update_reading(struct session *s)
 {
-	if (s->state != SESSION_RELAY)
+	if (s->state != SESSION_RELAY || s->upgrade_due)
 		return;
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		enum session_leg leg = (enum session_leg)i;
@@ -161,7 +201,7 @@ static bool closed_well(struct session *s)
 
 static void feed(struct session *s, enum session_leg from, const void *data, size_t len)
 {
-	if (s->state != SESSION_RELAY || len == 0)
+	if (s->state != SESSION_RELAY || s->upgrade_due || len == 0)
 		return;
 	if (s->blind)
 		forward(s, from, data, len);
@@ -252,8 +292,11 @@ void session_join(struct session *s)
 	struct negotiation *n = s->negotiation;
 	const struct config_limits *l = &s->config->limits;
 	/* The line this program exists for: no byte is relayed on a leg the level wants encrypted and that is not. */
-	assert(leg_is_secured(s->leg[LEG_ACCEPT]) || !level_needs_tls((enum level)s->config->policy.level[s->role]) ||
-	       s->config->mode == MODE_MONITOR);
+	bool secured = leg_is_secured(s->leg[LEG_ACCEPT]);
+	assert(secured || session_allows_plaintext(s));
+	bool offer =
+	    !secured && s->listener->tls != LISTENER_TLS_NONE && s->config->policy.level[s->role] != LEVEL_NONE;
+	s->starttls_advertised = s->starttls_advertised || offer;
 	struct inspect_params params = {
 	    .content_ns = role_content_ns(s->role),
 	    .domain = s->domain->name,
@@ -262,6 +305,8 @@ void session_join(struct session *s)
 	    .depth = (unsigned)l->depth,
 	    .auth_attempts = AUTH_ATTEMPTS,
 	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
+	    .undecided = !secured,
+	    .offer_starttls = offer,
 	    .initiator_header = n->header.data,
 	    .initiator_header_len = n->header.len,
 	    .ops = &ops,
@@ -271,7 +316,7 @@ void session_join(struct session *s)
 	s->negotiation = NULL;
 	s->active_ms = clock_ms();
 	session_enter(s, SESSION_RELAY);
-	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
+	shared_count(s->engine->slot, COUNTER_ESTABLISHED, secured ? 1 : 0);
 	feed(s, LEG_CONNECT, n->backend.data, n->backend.len);
 	feed(s, LEG_ACCEPT, n->early.data, n->early.len);
 	negotiation_free(&n);

@@ -150,21 +150,35 @@ static void install_callbacks(SSL_CTX *ctx)
 	SSL_CTX_set_info_callback(ctx, on_info);
 }
 
+/* Mode monitor takes whatever an old client can do; policy_decide then says what enforce would have refused. */
+static struct config_tls effective(const struct config *config)
+{
+	struct config_tls tls = config->tls;
+
+	if (config->mode != MODE_MONITOR)
+		return tls;
+	tls.profile = TLS_PROFILE_COMPAT;
+	tls.min_version = 0;
+	tls.ciphers = tls.ciphersuites = NULL;
+	return tls;
+}
+
 struct ssl_ctx_st *tls_context_new(const struct config *config, const struct config_domain *domain, enum role role,
 				   struct errbuf *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	struct config_tls tls = effective(config);
 
 	if (!ctx) {
 		failed(err, "TLS context");
 		return NULL;
 	}
-	if (tls_profile_apply(ctx, &config->tls, err) || load_credential(ctx, domain, err) ||
-	    set_session_context(ctx, &config->tls, domain, role, err)) {
+	if (tls_profile_apply(ctx, &tls, err) || load_credential(ctx, domain, err) ||
+	    set_session_context(ctx, &tls, domain, role, err)) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	set_resumption(ctx, &config->tls);
+	set_resumption(ctx, &tls);
 	install_callbacks(ctx);
 	return ctx;
 }

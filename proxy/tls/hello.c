@@ -44,6 +44,13 @@ static bool fold_server_name(const char *name, size_t len, char out[SERVER_NAME_
 	return true;
 }
 
+/* Mode monitor refuses nothing: what it objects to is remembered and the handshake goes on. */
+static int object(struct tls_state *state, enum reason reason, int alert)
+{
+	state->failure = reason;
+	return state->store->config->mode == MODE_MONITOR ? 0 : alert;
+}
+
 static const struct tls_vhost *vhost_of(const struct tls_state *state, const struct config_domain *domain)
 {
 	return &state->store->vhost[domain - state->store->config->domains];
@@ -65,10 +72,8 @@ static int choose_by_name(SSL *ssl, struct tls_state *state)
 	mem_free(state->server_name);
 	state->server_name = mem_strndup(name, len > SERVER_NAME_MAX ? SERVER_NAME_MAX : len);
 	domain = fold_server_name(name, len, folded) ? config_find_server_name(state->store->config, folded) : NULL;
-	if (!domain || !vhost_of(state, domain)->ctx[state->role]) {
-		state->failure = REASON_SNI_UNKNOWN;
-		return SSL_AD_UNRECOGNIZED_NAME;
-	}
+	if (!domain || !vhost_of(state, domain)->ctx[state->role])
+		return object(state, REASON_SNI_UNKNOWN, SSL_AD_UNRECOGNIZED_NAME);
 	if (state->by_name) {
 		state->vhost = vhost_of(state, domain);
 		SSL_set_SSL_CTX(ssl, state->vhost->ctx[state->role]);
@@ -101,7 +106,7 @@ static int check_master_secret(SSL *ssl, struct tls_state *state)
 	size_t len;
 
 	/* Where TLS 1.0 is let in for an old peer, policy weighs the missing secret instead. */
-	if (tls_profile_min_version(&state->store->config->tls) < 12)
+	if (tls_profile_min_version(&state->store->config->tls) < 12 || state->store->config->mode == MODE_MONITOR)
 		return 0;
 	if (highest_version(ssl) != TLS1_2_VERSION ||
 	    SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &ext, &len))
@@ -156,9 +161,9 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, 
 		*out_len = in[i];
 		return SSL_TLSEXT_ERR_OK;
 	}
-	if (state)
-		state->failure = REASON_ALPN;
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (!state || object(state, REASON_ALPN, SSL_AD_NO_APPLICATION_PROTOCOL) != 0)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	return SSL_TLSEXT_ERR_NOACK;
 }
 
 void tls_hello_install(struct ssl_ctx_st *ctx)

@@ -145,6 +145,13 @@ enum reason tls_failure_reason(const struct ssl_st *ssl)
 	return state && state->failure != REASON_NONE ? state->failure : REASON_TLS_FAILED;
 }
 
+enum reason tls_objection(const struct ssl_st *ssl)
+{
+	const struct tls_state *state = tls_state(ssl);
+
+	return state ? state->failure : REASON_NONE;
+}
+
 bool tls_renegotiated(const struct ssl_st *ssl)
 {
 	const struct tls_state *state = tls_state(ssl);

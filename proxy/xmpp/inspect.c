@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "xmpp/inspect_private.h"
+#include "xmpp/names.h"
 #include "xmpp/reply.h"
 
 static void emit(struct inspect_dir *d, const char *data, size_t len)
@@ -108,6 +109,12 @@ static void tell_notes(struct inspector *ins, const struct inspect_verdict *v)
 
 static void pass_without_cuts(struct inspect_dir *d, const struct inspect_verdict *v)
 {
+	static const char offer[] = "<starttls xmlns='" XMPP_NS_TLS "'/>";
+
+	if (v->offer_at > 0) {
+		take(d, v->offer_at, true);
+		emit(d, offer, sizeof(offer) - 1);
+	}
 	if (v->cuts) {
 		for (size_t i = 0; i < v->cuts->cut_count; i++) {
 			take(d, v->cuts->cut[i].start, true);
@@ -258,7 +265,7 @@ static bool reads(const struct inspect_dir *d)
 {
 	if (d->ins->ended || d->closed)
 		return false;
-	return d->side == INSPECT_RESPONDER || d->ins->hold == INSPECT_HOLD_NONE;
+	return d->side == INSPECT_RESPONDER || (d->ins->hold == INSPECT_HOLD_NONE && d->ins->peek == NULL);
 }
 
 static void run_later(struct inspect_dir *d);
@@ -275,8 +282,10 @@ static void run(struct inspect_dir *d, const char *data, size_t len)
 		data += used;
 		len -= used;
 		/* At once, so that nothing depends on how the responder's bytes were cut. */
-		if (d->side == INSPECT_RESPONDER)
+		if (d->side == INSPECT_RESPONDER) {
+			inspect_offer_peek(ins);
 			run_later(&ins->dir[INSPECT_INITIATOR]);
+		}
 	}
 	if (len > 0 && !ins->ended && !d->closed && !strbuf_add(&d->later, data, len))
 		violation(d, REASON_TOO_BIG);
@@ -303,6 +312,8 @@ void inspect_feed(struct inspector *ins, enum inspect_side side, const void *dat
 	if (ins->ended || d->closed)
 		return;
 	run(d, data, len);
+	if (side == INSPECT_INITIATOR && !ins->ended)
+		inspect_offer_peek(ins);
 	if (d->hold.len == 0)
 		wipe(&d->hold);
 }
@@ -338,6 +349,7 @@ struct inspector *inspect_new(const struct inspect_params *params)
 	ins->auth_attempts = params->auth_attempts;
 	ins->strip_compression = params->strip_compression;
 	ins->features_due = true;
+	ins->offer_starttls = params->offer_starttls;
 	for (int side = 0; side < INSPECT_SIDES; side++) {
 		struct inspect_dir *d = &ins->dir[side];
 
@@ -348,6 +360,8 @@ struct inspector *inspect_new(const struct inspect_params *params)
 		new_parser(d);
 	}
 	read_first_header(ins, params->initiator_header, params->initiator_header_len);
+	if (params->undecided)
+		inspect_offer_begin(ins, params->initiator_header, params->initiator_header_len);
 	return ins;
 }
 
@@ -358,6 +372,7 @@ void inspect_free(struct inspector **ins)
 	if (!old)
 		return;
 	*ins = NULL;
+	inspect_offer_end(old);
 	for (int side = 0; side < INSPECT_SIDES; side++) {
 		xmlstream_free(&old->dir[side].xs);
 		wipe(&old->dir[side].hold);
@@ -374,9 +389,20 @@ void inspect_free(struct inspector **ins)
 	mem_free(old);
 }
 
+void inspect_go_on(struct inspector *ins)
+{
+	if (ins->ended || ins->hold != INSPECT_HOLD_DECISION)
+		return;
+	ins->hold = INSPECT_HOLD_NONE;
+	run_later(&ins->dir[INSPECT_INITIATOR]);
+}
+
 bool inspect_wants(const struct inspector *ins, enum inspect_side side)
 {
-	return reads(&ins->dir[side]);
+	/* The reader ahead needs bytes while the inspector's own parser waits for the choice. */
+	bool peeking = side == INSPECT_INITIATOR && ins->peek != NULL && ins->hold == INSPECT_HOLD_NONE;
+
+	return reads(&ins->dir[side]) || (peeking && !ins->ended && !ins->dir[side].closed);
 }
 
 void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reason)

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "xmpp/credentials.h"
 #include "xmpp/header.h"
 #include "xmpp/inspect_private.h"
 #include "xmpp/names.h"
@@ -92,6 +93,12 @@ static void begin_attempt(struct inspect_dir *d, const struct xml_node *element,
 	ins->hold = INSPECT_HOLD_ANSWER;
 	if (initial)
 		look_at_payload(d, initial->text, initial->text_len);
+}
+
+bool inspect_plain_response(const struct inspector *ins, const struct xml_node *element)
+{
+	return strcmp(element->name, "response") == 0 && !ins->responded && element->text_len > 0 &&
+	       credentials_plain_mechanism(ins->method);
 }
 
 bool inspect_sasl_initiator(struct inspect_dir *d, const struct xml_node *element)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "xmpp/credentials.h"
 #include "xmpp/header.h"
 #include "xmpp/inspect_private.h"
 #include "xmpp/names.h"
@@ -98,7 +99,9 @@ static void take_features(struct inspect_dir *d, const struct xml_node *element)
 
 	features_read(f, element, ins->strip_compression);
 	ins->features_due = false;
-	if (f->too_many_cuts || (!ins->authenticated && features_emptied(f))) {
+	if (ins->plaintext && ins->offer_starttls && !ins->authenticated && element->open_end < element->end)
+		v->offer_at = element->open_end;
+	if (f->too_many_cuts || (!ins->authenticated && v->offer_at == 0 && features_emptied(f))) {
 		inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_MISCONFIGURED);
 		return;
 	}
@@ -201,6 +204,9 @@ static bool take_authenticated(struct inspect_dir *d, const struct xml_node *ele
 
 static bool take_unauthenticated(struct inspect_dir *d, const struct xml_node *element)
 {
+	if (d->side == INSPECT_INITIATOR && d->ins->plaintext)
+		d->ins->verdict.note[INSPECT_NOTE_CREDENTIALS_EXPOSED] =
+		    credentials_in(element) || inspect_plain_response(d->ins, element);
 	if (d->side == INSPECT_INITIATOR)
 		return inspect_sasl_initiator(d, element) || inspect_iq_initiator(d, element);
 	return inspect_sasl_responder(d, element) || inspect_iq_responder(d, element);

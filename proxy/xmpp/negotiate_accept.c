@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "base/mem.h"
+#include "xmpp/credentials.h"
 #include "xmpp/negotiate.h"
 #include "xmpp/negotiate_private.h"
 #include "xmpp/reply.h"
@@ -122,8 +123,10 @@ static enum reason check_header(const struct negotiator *n)
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (is_pre10(h))
+	if (is_pre10(h) && !n->plaintext_allowed)
 		return REASON_PRE10_INITIATOR;
+	if (!h->has_version)
+		return REASON_NONE;
 	/* 2.0 and above are answered 1.0 and may go on with that; what is no version at all cannot. */
 	return h->version_valid ? REASON_NONE : REASON_VERSION;
 }
@@ -149,6 +152,11 @@ static void na_open(struct negotiator *n)
 		reason = REASON_HOST_UNKNOWN;
 	if (reason != REASON_NONE) {
 		refuse(n, reason);
+		return;
+	}
+	if (n->plaintext_allowed) {
+		neg_add(n, NEG_READY);
+		neg_enter(n, NA_READY);
 		return;
 	}
 	strbuf_init(&out, NEG_SEND_MAX);
@@ -186,37 +194,12 @@ static void take_starttls(struct negotiator *n, const struct xml_node *element)
 	neg_enter(n, NA_HANDSHAKE);
 }
 
-/* Mechanisms whose payload is the password itself. A payload of "=" is empty (RFC 6120 section 6.4.2). */
-static bool is_plain_mechanism(const char *mechanism)
-{
-	return mechanism && (strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "LOGIN") == 0 ||
-			     strcmp(mechanism, "X-OAUTH2") == 0 || strcmp(mechanism, "OAUTHBEARER") == 0);
-}
-
-static bool exposes_sasl(const struct xml_node *element, bool sasl2)
-{
-	const struct xml_node *holder = sasl2 ? xml_node_child(element, XMPP_NS_SASL2, "initial-response") : element;
-
-	if (!holder || !is_plain_mechanism(xml_node_attr(element, "mechanism")))
-		return false;
-	return holder->text_len > 0 && strcmp(holder->text, "=") != 0;
-}
-
-static bool exposes_password(const struct xml_node *element)
-{
-	const struct xml_node *query = xml_node_child(element, XMPP_NS_IQ_AUTH, "query");
-
-	if (!query)
-		query = xml_node_child(element, XMPP_NS_IQ_REGISTER, "query");
-	return query && xml_node_child(query, query->ns, "password");
-}
-
 /* Row 10: the request's own failure first (RFC 6120 section 6.5.4), then the stream ends. */
 static void refuse_sasl(struct negotiator *n, const struct xml_node *element, bool sasl2)
 {
 	struct strbuf before;
 
-	if (exposes_sasl(element, sasl2))
+	if (credentials_in(element))
 		neg_note(n, NEG_NOTE_CREDENTIALS_EXPOSED);
 	strbuf_init(&before, NEG_SEND_MAX);
 	reply_sasl_failure(&before, sasl2, "encryption-required");
@@ -228,7 +211,7 @@ static void refuse_stanza(struct negotiator *n, const struct xml_node *element)
 {
 	bool iq = strcmp(element->name, "iq") == 0;
 
-	if (iq && exposes_password(element))
+	if (iq && credentials_in(element))
 		neg_note(n, NEG_NOTE_CREDENTIALS_EXPOSED);
 	refuse(n, iq && xml_node_child(element, XMPP_NS_IQ_AUTH, "query") ? REASON_PLAINTEXT_AUTH
 									  : REASON_PLAINTEXT_STANZA);
@@ -331,7 +314,7 @@ static void na_open_tls(struct negotiator *n)
 
 	if (reason == REASON_NONE && !ours)
 		reason = REASON_HOST_UNKNOWN;
-	if (reason == REASON_NONE && strcmp(n->domain, n->certificate_domain) != 0)
+	if (reason == REASON_NONE && strcmp(n->domain, n->certificate_domain) != 0 && !n->switch_allowed)
 		reason = REASON_HEADER_SWITCH;
 	if (reason == REASON_HEADER_SWITCH)
 		n->domain[0] = '\0';
@@ -448,6 +431,8 @@ struct negotiator *negotiate_accept_new(const struct neg_accept_params *params)
 	n->new_id = params->new_id;
 	n->log_state = params->log_state;
 	n->ctx = params->ctx;
+	n->plaintext_allowed = params->plaintext_allowed;
+	n->switch_allowed = params->switch_allowed;
 	n->state = params->direct_tls ? NA_HANDSHAKE : NA_WAIT_OPEN;
 	return n;
 }

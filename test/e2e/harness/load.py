@@ -36,12 +36,12 @@ class Loop:
 class EchoBackend:
     """Speaks enough to let a client in, then sends back every byte it gets. Closes in order when asked to."""
 
-    def __init__(self, loop):
-        self.loop, self.accepted, self.open, self.port = loop, 0, 0, None
+    def __init__(self, loop, port=0):
+        self.loop, self.accepted, self.open, self.port, self.writers = loop, 0, 0, port, set()
         self.server = loop.run(self.listen())
 
     async def listen(self):
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=1024, limit=2 ** 22)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", self.port, backlog=1024, limit=2 ** 22)
         self.port = server.sockets[0].getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         return server
@@ -49,6 +49,7 @@ class EchoBackend:
     async def serve(self, reader, writer):
         self.accepted += 1
         self.open += 1
+        self.writers.add(writer)
         try:
             await reader.readuntil(b"to='im.test' version='1.0' xml:lang='en' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>")
             writer.write(wire.backend_header() + wire.FEATURES_AUTH)
@@ -67,10 +68,19 @@ class EchoBackend:
             pass
         finally:
             self.open -= 1
+            self.writers.discard(writer)
             writer.close()
 
     def close(self):
         self.loop.loop.call_soon_threadsafe(self.server.close)
+
+    def restart_abruptly(self):
+        """The listener and every connection go at once, as when the process is killed."""
+        async def cut():
+            self.server.close()
+            for writer in list(self.writers):
+                writer.transport.abort()
+        self.loop.run(cut())
 
 
 class Talker:
@@ -100,6 +110,26 @@ class Talker:
         answer = await self.reader.readexactly(len(stanza))
         assert answer == stanza, answer
         return True
+
+    async def ended(self):
+        """The proxy ends the connection; nothing is said."""
+        try:
+            return await self.reader.read(65536) == b""
+        except (ConnectionError, OSError):
+            return True
+
+    async def refused(self):
+        """Up to the header inside TLS; what is said then, to the end."""
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2 ** 22)
+        self.writer.write(wire.header())
+        await self.reader.readuntil(b"</stream:features>")
+        self.writer.write(wire.STARTTLS)
+        await self.reader.readuntil(wire.PROCEED)
+        await self.writer.start_tls(self.context, server_hostname="im.test", ssl_handshake_timeout=60)
+        self.writer.write(wire.header())
+        text = await self.reader.read(-1)
+        self.drop()
+        return text
 
     async def finish(self):
         self.writer.write(wire.CLOSE)

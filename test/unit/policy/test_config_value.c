@@ -130,9 +130,10 @@ static void lists(void **state)
 	     "tproxy, "
 	     "tls: "
 	     "none}]\n" DOMAINS,
+	     "1:13: \"listeners[0].tls: none\" would refuse every stream: \"policy.c2s-inbound\" is encrypt; remove "
+	     "it, or set the level to may or none\n"
 	     "1:75: \"listeners[0].accept-proxy-protocol\" is not available in this version\n"
-	     "1:100: \"listeners[0].intercept: tproxy\" is not available in this version\n"
-	     "1:113: \"listeners[0].tls: none\" is not available in this version"},
+	     "1:100: \"listeners[0].intercept: tproxy\" is not available in this version"},
 	};
 	assert_cases(cases);
 }

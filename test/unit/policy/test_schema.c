@@ -83,7 +83,7 @@ static void assert_described(const char *path, const char *expected, const char 
 static void descriptions(void **state)
 {
 	(void)state;
-	assert_described("mode", "only enforce", "not available in this version: monitor");
+	assert_described("mode", "one of enforce, monitor", "");
 	assert_described("workers", "whole number, 1 to 256, or auto", "");
 	assert_described("limits.stanza", "size in bytes, or with k, m, g, 10000 to 1g, or 0", "");
 	assert_described("timeouts.idle", "duration with ms, s, m, h, d, 1ms to 365d, or 0", "");
