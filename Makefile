@@ -92,7 +92,7 @@ check-unit-asan:
 	$(MAKE) F=asan check-unit
 
 # Fuzz targets: libFuzzer under clang; the same targets under gcc with a main of our own replay the corpus in `make test`.
-$(B)/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(foreach r,policy xmpp base,$(B)/lib$(r).a) $(if $(filter replay,$(F)),$(B)/test/fuzz/replay_main.o)
+$(B)/fuzz/fuzz_%: $(B)/test/fuzz/fuzz_%.o $(foreach r,net policy xmpp base,$(B)/lib$(r).a) $(if $(filter replay,$(F)),$(B)/test/fuzz/replay_main.o)
 	@mkdir -p $(@D)
 	$(CC_$(F)) $(FLAGS_$(F)) $(LINK_$(F)) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDFLAGS)
 

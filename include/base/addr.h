@@ -30,6 +30,8 @@ bool addr_is_unix(const struct addr *a);
 /* 127/8, ::1, ::ffff:127/104 and Unix sockets. */
 bool addr_is_local(const struct addr *a);
 bool addr_is_any(const struct addr *a);
+/* The address as 16 bytes, IPv4 as mapped IPv6; false where there are none (a Unix socket). */
+bool addr_bytes(const struct addr *a, uint8_t out[16]);
 /* Same family, host and port (or path). */
 bool addr_equal(const struct addr *a, const struct addr *b);
 /* Would both addresses contend for one port: equal, or one is the any-address that covers the other ([::] takes IPv4

@@ -105,6 +105,14 @@ enum shared_admit { SHARED_ADMIT, SHARED_REFUSE_ADDRESS, SHARED_REFUSE_TOTAL };
  */
 enum shared_admit shared_admit(struct shared *shared, unsigned worker, const struct addr_key *key);
 void shared_release(struct shared *shared, unsigned worker, const struct addr_key *key);
+/* As shared_admit, but only the total counts: for connections of a trusted proxy, whose clients are not known yet. */
+enum shared_admit shared_admit_uncounted(struct shared *shared, unsigned worker, const struct addr_key *key);
+/*
+ * An admitted connection of `from` turns out to be one of `to`: it keeps its place in the total. SHARED_REFUSE_ADDRESS:
+ * `to` has too many already, and nothing has changed.
+ */
+enum shared_admit shared_move(struct shared *shared, unsigned worker, const struct addr_key *from,
+			      const struct addr_key *to);
 /* Master only, when `worker` is known dead: takes back its connections and gauges, sets pid 0. */
 void shared_reap(struct shared *shared, unsigned worker);
 /* Sums over all slots. */

@@ -15,6 +15,9 @@ size_t shared_table_size(unsigned workers, uint32_t connections_max);
 /* The memory is zero. */
 void shared_table_init(struct shared_table *t, unsigned workers, uint32_t connections_max, uint32_t per_address_max);
 enum shared_admit shared_table_admit(struct shared_table *t, unsigned worker, const struct addr_key *key);
+enum shared_admit shared_table_admit_uncounted(struct shared_table *t, unsigned worker, const struct addr_key *key);
+enum shared_admit shared_table_move(struct shared_table *t, unsigned worker, const struct addr_key *from,
+				    const struct addr_key *to);
 void shared_table_release(struct shared_table *t, unsigned worker, const struct addr_key *key);
 void shared_table_reap(struct shared_table *t, unsigned worker);
 

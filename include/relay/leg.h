@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/errbuf.h"
 
 struct event_base;
@@ -98,5 +99,7 @@ void leg_discard_output(struct leg *leg);
 /* TLS is up: the handshake is complete and the leg has not ended. */
 bool leg_is_secured(const struct leg *leg);
 struct ssl_st *leg_ssl(const struct leg *leg); /* NULL for a plaintext leg */
+/* Our own end of the connection. */
+void leg_own_address(const struct leg *leg, struct addr *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include "xmpp/negotiate.h"
 
 struct event;
+struct proxy_parser;
 struct session;
 
 struct engine {
@@ -78,7 +79,9 @@ struct session {
 	const struct config_domain *domain; /* NULL until routed */
 	enum role role;
 	enum session_state state;
-	struct addr peer;
+	struct addr peer;           /* the initiating entity: behind a PROXY header, the one it names */
+	struct proxy_parser *proxy; /* a PROXY header is due; NULL otherwise */
+	struct addr *reached;       /* where that header says the client connected to; NULL: our own end */
 	struct addr_key limit_key;
 	bool admitted;    /* holds a place in the connection limits */
 	bool turned_away; /* over the limit in all: lives only to say <resource-constraint/> (NEG-37) */
@@ -138,6 +141,20 @@ void session_accept_actions(struct session *s, const char *rest, size_t len);
 
 /* A fresh accept negotiator; direct: TLS comes before anything else. */
 void session_accept_begin(struct session *s, bool direct);
+
+/* session_proxy.c: PROXY headers, from a trusted proxy in front and to the backend. */
+void session_proxy_expect(struct session *s);
+enum shared_admit session_proxy_admit(struct session *s);
+/*
+ * Takes from *data what belongs to a PROXY header that is due. True when the initiating entity's own bytes may be
+ * looked at; false when more must come or the session has been closed.
+ */
+bool session_proxy_input(struct session *s, const char **data, size_t *len);
+/* The connection has ended in the middle of a header: closes and returns true, if so. */
+bool session_proxy_cut(struct session *s);
+/* The very first bytes on the connection to the backend, where it wants them. */
+void session_proxy_announce(struct session *s);
+void session_proxy_free(struct session *s);
 
 /* session_connect.c */
 void session_dial(struct session *s);

@@ -16,6 +16,7 @@ enum reason {
 	REASON_PEER_GONE,             /* the initiating entity vanished: FIN or RST without a close (row 48) */
 	REASON_CONNECTION_LIMIT,      /* too many from one address: row 1 */
 	REASON_TOTAL_LIMIT,           /* too many in all */
+	REASON_PROXY_HEADER,          /* a trusted proxy sent no PROXY header, or none that can be understood */
 	REASON_HEADER_TIMEOUT,        /* row 2 */
 	REASON_NEGOTIATION_TIMEOUT,   /* STARTTLS or the header after TLS did not come in time */
 	REASON_TLS_TIMEOUT,           /* the handshake did not end in time: row 16 */

@@ -142,6 +142,11 @@ static bool mapped_bytes(const struct addr *a, uint8_t out[16])
 	return true;
 }
 
+bool addr_bytes(const struct addr *a, uint8_t out[16])
+{
+	return mapped_bytes(a, out);
+}
+
 static bool is_mapped(const uint8_t bytes[16])
 {
 	static const uint8_t prefix[12] = {[10] = 0xFF, [11] = 0xFF};

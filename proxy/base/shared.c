@@ -73,6 +73,19 @@ enum shared_admit shared_admit(struct shared *shared, unsigned worker, const str
 	return shared_table_admit(table_of(shared), worker, key);
 }
 
+enum shared_admit shared_admit_uncounted(struct shared *shared, unsigned worker, const struct addr_key *key)
+{
+	assert(worker < shared->workers);
+	return shared_table_admit_uncounted(table_of(shared), worker, key);
+}
+
+enum shared_admit shared_move(struct shared *shared, unsigned worker, const struct addr_key *from,
+			      const struct addr_key *to)
+{
+	assert(worker < shared->workers);
+	return shared_table_move(table_of(shared), worker, from, to);
+}
+
 void shared_release(struct shared *shared, unsigned worker, const struct addr_key *key)
 {
 	assert(worker < shared->workers);

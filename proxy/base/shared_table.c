@@ -204,7 +204,7 @@ static void subtract(struct shared_table *t, uint32_t id, uint32_t n)
 	free_entry(t, id);
 }
 
-static enum shared_admit admit(struct shared_table *t, unsigned worker, const struct addr_key *key)
+static enum shared_admit admit(struct shared_table *t, unsigned worker, const struct addr_key *key, uint32_t most)
 {
 	uint32_t place, id;
 
@@ -212,7 +212,7 @@ static enum shared_admit admit(struct shared_table *t, unsigned worker, const st
 		return SHARED_REFUSE_TOTAL;
 	place = find_place(t, key);
 	id = index_of(t)[place] ? index_of(t)[place] - 1 : NO_ENTRY;
-	if ((id == NO_ENTRY ? 0 : entries(t)[id].total) >= t->per_address_max)
+	if ((id == NO_ENTRY ? 0 : entries(t)[id].total) >= most)
 		return SHARED_REFUSE_ADDRESS;
 	if (id == NO_ENTRY) {
 		id = take_entry(t);
@@ -227,27 +227,63 @@ static enum shared_admit admit(struct shared_table *t, unsigned worker, const st
 	return SHARED_ADMIT;
 }
 
+static void release(struct shared_table *t, unsigned worker, const struct addr_key *key)
+{
+	uint32_t id = index_of(t)[find_place(t, key)];
+
+	/* What was never admitted must not take away somebody else's count. */
+	assert(id && row(t, worker)[id - 1]);
+	atomic_fetch_sub_explicit(&row(t, worker)[id - 1], 1, memory_order_acq_rel);
+	subtract(t, id - 1, 1);
+}
+
 enum shared_admit shared_table_admit(struct shared_table *t, unsigned worker, const struct addr_key *key)
 {
 	enum shared_admit result;
 
 	table_lock(t);
-	result = admit(t, worker, key);
+	result = admit(t, worker, key, t->per_address_max);
+	table_unlock(t);
+	return result;
+}
+
+enum shared_admit shared_table_admit_uncounted(struct shared_table *t, unsigned worker, const struct addr_key *key)
+{
+	enum shared_admit result;
+
+	table_lock(t);
+	result = admit(t, worker, key, UINT32_MAX);
 	table_unlock(t);
 	return result;
 }
 
 void shared_table_release(struct shared_table *t, unsigned worker, const struct addr_key *key)
 {
-	uint32_t id;
+	table_lock(t);
+	release(t, worker, key);
+	table_unlock(t);
+}
+
+static uint32_t count_of(struct shared_table *t, const struct addr_key *key)
+{
+	uint32_t number = index_of(t)[find_place(t, key)];
+
+	return number ? entries(t)[number - 1].total : 0;
+}
+
+enum shared_admit shared_table_move(struct shared_table *t, unsigned worker, const struct addr_key *from,
+				    const struct addr_key *to)
+{
+	enum shared_admit result = SHARED_REFUSE_ADDRESS;
 
 	table_lock(t);
-	id = index_of(t)[find_place(t, key)];
-	/* What was never admitted must not take away somebody else's count. */
-	assert(id && row(t, worker)[id - 1]);
-	atomic_fetch_sub_explicit(&row(t, worker)[id - 1], 1, memory_order_acq_rel);
-	subtract(t, id - 1, 1);
+	if (count_of(t, to) < t->per_address_max) {
+		/* Whoever gives a place back finds one: this cannot fail half-way. */
+		release(t, worker, from);
+		result = admit(t, worker, to, UINT32_MAX);
+	}
 	table_unlock(t);
+	return result;
 }
 
 void shared_table_reap(struct shared_table *t, unsigned worker)

@@ -54,6 +54,25 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 			 level_name((enum level)config->policy.level[ROLE_C2S_INBOUND]));
 }
 
+/* CLI-2: a network of everybody lets every client say that it is another one. */
+static void check_trust(const struct config *config, struct diag_list *diags)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+		for (size_t k = 0; k < listener->accept_proxy_count; k++) {
+			/* IPv4 lies behind 96 bits of mapping (base/cidr.c). */
+			if (listener->accept_proxy[k].bits != 0 && listener->accept_proxy[k].bits != 96)
+				continue;
+			diag_add(
+			    diags, DIAG_WARNING, listener->mark,
+			    "\"listeners[%zu].accept-proxy-protocol\" believes everybody: any client can give itself "
+			    "any address; list the proxies in front only",
+			    i);
+			break;
+		}
+	}
+}
+
 /* The domain before number `at` that answers to the name, or `at` if there is none. */
 static size_t earlier_owner(const struct config *config, size_t at, const char *name)
 {
@@ -175,6 +194,7 @@ void config_check(const struct config *config, struct diag_list *diags)
 {
 	check_listeners(config, diags);
 	check_plaintext(config, diags);
+	check_trust(config, diags);
 	for (size_t i = 0; i < config->domain_count; i++) {
 		check_names(config, i, diags);
 		check_certificate(config, i, diags);

@@ -67,7 +67,6 @@ static const struct schema_row listener_rows[] = {
      .help = "Take the original destination of the connection from the kernel"},
     {.name = "accept-proxy-protocol",
      .type = SCHEMA_CIDRS,
-     .flags = SCHEMA_LATER,
      LISTENER(accept_proxy),
      .also = offsetof(struct config_listener, accept_proxy_count),
      .dflt = "[]",
@@ -81,8 +80,8 @@ static const struct schema_choice backend_tls[] = {{"never", BACKEND_TLS_NEVER, 
 						   {"required", BACKEND_TLS_REQUIRED, schema_later},
 						   {NULL, 0, NULL}};
 static const struct schema_choice proxy_protocols[] = {{"none", PROXY_PROTOCOL_NONE, NULL},
-						       {"v1", PROXY_PROTOCOL_V1, schema_later},
-						       {"v2", PROXY_PROTOCOL_V2, schema_later},
+						       {"v1", PROXY_PROTOCOL_V1, NULL},
+						       {"v2", PROXY_PROTOCOL_V2, NULL},
 						       {NULL, 0, NULL}};
 static const struct schema_choice sources[] = {
     {"proxy", BACKEND_SOURCE_PROXY, NULL}, {"client", BACKEND_SOURCE_CLIENT, schema_later}, {NULL, 0, NULL}};
@@ -116,7 +115,7 @@ static const struct schema_row backend_rows[] = {
      BACKEND(proxy_protocol),
      .choices = proxy_protocols,
      .dflt = "none",
-     .help = "Tell the legacy server by a PROXY header who the client is"},
+     .help = "Tell the legacy server by a PROXY header who the client is; v2 tells of its TLS too"},
     {.name = "source",
      .type = SCHEMA_CHOICE,
      BACKEND(source),

@@ -432,3 +432,12 @@ struct ssl_st *leg_ssl(const struct leg *leg)
 {
 	return leg->ssl;
 }
+
+void leg_own_address(const struct leg *leg, struct addr *out)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	*out = (struct addr){0};
+	if (getsockname(leg->fd, (struct sockaddr *)&ss, &len) == 0)
+		addr_from_sockaddr(out, (const struct sockaddr *)&ss, len);
+}

@@ -98,7 +98,11 @@ static void run_deadline(struct session *s)
 {
 	switch (s->state) {
 	case SESSION_FIRST_BYTE:
-		session_close(s, s->turned_away ? REASON_TOTAL_LIMIT : REASON_HEADER_TIMEOUT, "nothing was sent");
+		if (s->proxy != NULL && !s->turned_away)
+			session_close(s, REASON_PROXY_HEADER, "it did not come in time");
+		else
+			session_close(s, s->turned_away ? REASON_TOTAL_LIMIT : REASON_HEADER_TIMEOUT,
+				      "nothing was sent");
 		return;
 	case SESSION_ACCEPT:
 		session_accept_timeout(s);
@@ -139,7 +143,7 @@ static void on_deadline(void *ctx)
 static enum reason admit(struct session *s)
 {
 	struct engine *e = s->engine;
-	switch (shared_admit(e->p.shared, e->p.worker, &s->limit_key)) {
+	switch (session_proxy_admit(s)) {
 	case SHARED_ADMIT:
 		s->admitted = true;
 		break;
@@ -187,6 +191,7 @@ void session_new(struct engine *e, size_t listener, int fd, const struct addr *p
 	struct session *s = make(e, listener, peer);
 	s->leg[LEG_ACCEPT] = leg_new(e->io, fd, false, (size_t)s->config->limits.buffer, session_accept_callbacks(), s);
 	s->leg_closed[LEG_CONNECT] = true;
+	session_proxy_expect(s);
 	enum reason refused = admit(s);
 	if (refused == REASON_TOTAL_LIMIT && e->turned_away < TURNED_AWAY_MAX) {
 		s->turned_away = true;
@@ -215,6 +220,7 @@ void session_free(struct session *s)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
 	for (int i = 0; i < SESSION_LEGS; i++)
 		leg_free(&s->leg[i]);
+	session_proxy_free(s);
 	negotiation_free(&s->negotiation);
 	inspect_free(&s->inspector);
 	mem_free(s->outer);

@@ -257,6 +257,8 @@ static void feed(struct session *s, const char *data, size_t len)
 
 static void first_bytes(struct session *s, const char *data, size_t len)
 {
+	if (!session_proxy_input(s, &data, &len))
+		return;
 	int mode = s->listener->tls;
 	bool direct = mode == LISTENER_TLS_DIRECT ||
 		      (mode == LISTENER_TLS_AUTO && (unsigned char)data[0] == TLS_HANDSHAKE_RECORD);
@@ -351,6 +353,8 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 		session_relay_ended(s, LEG_ACCEPT, how, detail);
 		return;
 	}
+	if (session_proxy_cut(s))
+		return;
 	if (s->negotiation != NULL && negotiate_in_handshake(s->negotiation->accept))
 		shared_count(s->engine->slot, COUNTER_HANDSHAKES_FAILED, 1);
 	if (s->negotiation != NULL && s->from == NULL && s->to == NULL)

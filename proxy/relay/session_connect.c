@@ -125,6 +125,7 @@ static void on_connected(void *ctx)
 	    .ctx = s,
 	};
 	struct xmlstream_limits limits = {(size_t)l->unauthenticated_stanza, (unsigned)l->depth, 64};
+	session_proxy_announce(s);
 	n->connect = negotiate_connect_new(&params);
 	n->connect_xml = xmlstream_new(&limits, &xml_handlers, s);
 	session_enter(s, SESSION_CONNECT);

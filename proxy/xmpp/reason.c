@@ -44,6 +44,13 @@ static const struct reason_info reasons[] = {
 	    .peer_text = "Too many connections, try again later",
 	    .sentence = "Too many connections were open in all.",
 	},
+    [REASON_PROXY_HEADER] =
+	{
+	    .word = "proxy-header",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "The trusted proxy in front did not begin with a PROXY header that can be used.",
+	},
     [REASON_HEADER_TIMEOUT] =
 	{
 	    .word = "header-timeout",

@@ -235,12 +235,26 @@ static void limit_keys(void **state)
 	}
 }
 
+static void bytes(void **state)
+{
+	static const uint8_t want[16] = {[10] = 0xFF, [11] = 0xFF, [12] = 192, [14] = 2, [15] = 7};
+	struct addr four = parsed("192.0.2.7:1"), mapped = parsed("[::ffff:192.0.2.7]:2"), path = parsed("unix:/x");
+	uint8_t got[16];
+
+	(void)state;
+	assert_true(addr_bytes(&four, got));
+	assert_memory_equal(got, want, 16);
+	assert_true(addr_bytes(&mapped, got));
+	assert_memory_equal(got, want, 16);
+	assert_false(addr_bytes(&path, got));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(round_trip),      cmocka_unit_test(refused),       cmocka_unit_test(unix_path_length),
 	    cmocka_unit_test(from_the_kernel), cmocka_unit_test(local_and_any), cmocka_unit_test(equal_and_clashing),
-	    cmocka_unit_test(limit_keys),
+	    cmocka_unit_test(limit_keys),      cmocka_unit_test(bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

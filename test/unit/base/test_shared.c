@@ -43,6 +43,39 @@ static void limits(void **state)
 	assert_null(s);
 }
 
+/* Behind a trusted proxy: only the total holds until the client is known, then the client's own limit does. */
+static void moves(void **state)
+{
+	struct shared *s = shared_new(2, 6, 2);
+	struct addr_key proxy = key_of(1), a = key_of(2), b = key_of(3);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		assert_int_equal(shared_admit_uncounted(s, (unsigned)i % 2, &proxy), SHARED_ADMIT);
+	assert_int_equal(shared_admit(s, 0, &proxy), SHARED_REFUSE_ADDRESS);
+	assert_int_equal(shared_move(s, 0, &proxy, &a), SHARED_ADMIT);
+	assert_int_equal(shared_admit(s, 1, &a), SHARED_ADMIT);
+	assert_int_equal(shared_admit_uncounted(s, 1, &proxy), SHARED_REFUSE_TOTAL);
+	assert_int_equal(shared_move(s, 0, &proxy, &a), SHARED_REFUSE_ADDRESS);
+	/* In a full table, and to a key that has no entry yet. */
+	assert_int_equal(shared_move(s, 0, &proxy, &b), SHARED_ADMIT);
+	assert_int_equal(shared_move(s, 1, &proxy, &b), SHARED_ADMIT);
+	assert_int_equal(shared_move(s, 1, &proxy, &b), SHARED_REFUSE_ADDRESS);
+	shared_release(s, 0, &b);
+	assert_int_equal(shared_move(s, 1, &proxy, &b), SHARED_ADMIT);
+	shared_release(s, 0, &proxy);
+	shared_reap(s, 0);
+	shared_release(s, 1, &a);
+	shared_release(s, 1, &b);
+	shared_release(s, 1, &b);
+	/* Every place is free again. */
+	for (i = 0; i < 6; i++)
+		assert_int_equal(shared_admit_uncounted(s, 0, &b), SHARED_ADMIT);
+	assert_int_equal(shared_admit_uncounted(s, 0, &b), SHARED_REFUSE_TOTAL);
+	shared_free(&s);
+}
+
 /* Many keys come and go in a full table: every key must be found until it is released, and never after. */
 static void churn(void **state)
 {
@@ -236,9 +269,13 @@ static void sums_and_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(limits),        cmocka_unit_test(churn),
-	    cmocka_unit_test(reap_is_exact), cmocka_unit_test(killed_while_contending),
-	    cmocka_unit_test(race_is_exact), cmocka_unit_test(sums_and_names),
+	    cmocka_unit_test(limits),
+	    cmocka_unit_test(moves),
+	    cmocka_unit_test(churn),
+	    cmocka_unit_test(reap_is_exact),
+	    cmocka_unit_test(killed_while_contending),
+	    cmocka_unit_test(race_is_exact),
+	    cmocka_unit_test(sums_and_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

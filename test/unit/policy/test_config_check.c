@@ -31,6 +31,32 @@ static void listeners(void **state)
 	assert_cases(cases);
 }
 
+#define TRUSTS(networks) \
+	"listeners: [{role: c2s-inbound, address: \"[::]:9\", accept-proxy-protocol: [" networks "]}]\n" DOMAINS
+static void trust(void **state)
+{
+	static const struct config_case cases[] = {
+	    {TRUSTS("10.0.0.0/8, \"2001:db8::/32\", 127.0.0.1"), ""},
+	    {TRUSTS("10.0.0.1/8, ten, 10.0.0.0/33"),
+	     "1:76: \"listeners[0].accept-proxy-protocol[0]\": \"10.0.0.1/8\": the address has bits set beyond /BITS\n"
+	     "1:88: \"listeners[0].accept-proxy-protocol[1]\": \"ten\": a network is a numeric address, or one with "
+	     "/BITS behind it\n"
+	     "1:93: \"listeners[0].accept-proxy-protocol[2]\": \"10.0.0.0/33\": /BITS must be 0 to 32 here"},
+	};
+	static const char *const everybody[] = {TRUSTS("10.0.0.0/8, 0.0.0.0/0, \"::/0\""), TRUSTS("\"::/0\"")};
+	(void)state;
+	assert_cases(cases);
+	for (size_t i = 0; i < sizeof(everybody) / sizeof(everybody[0]); i++) {
+		int loaded;
+		char *lines = config_lines(everybody[i], &loaded);
+		assert_string_equal(
+		    lines, "1:13: warning: \"listeners[0].accept-proxy-protocol\" believes everybody: any client "
+			   "can give itself any address; list the proxies in front only");
+		assert_true(loaded);
+		mem_free(lines);
+	}
+}
+
 #define NAMED(keys) "- {certificate: c, private-key: k, backend: {c2s: \"127.0.0.1:1\"}, " keys "}\n"
 static void names(void **state)
 {
@@ -110,10 +136,8 @@ static void backends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(listeners),
-	    cmocka_unit_test(names),
-	    cmocka_unit_test(certificates),
-	    cmocka_unit_test(backends),
+	    cmocka_unit_test(listeners),    cmocka_unit_test(trust),    cmocka_unit_test(names),
+	    cmocka_unit_test(certificates), cmocka_unit_test(backends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,9 +65,10 @@ static void addresses(void **state)
 	    {BACKEND("c2s: 127.0.0.1:1, s2s: \"127.0.0.1:2\""),
 	     "1:94: \"domains[0].backend.s2s\" is not available in this version"},
 	    {BACKEND("c2s: 127.0.0.1:1, s2s: null, tls: never, proxy-protocol: none, source: proxy"), ""},
+	    {BACKEND("c2s: 127.0.0.1:1, proxy-protocol: v1"), ""},
+	    {BACKEND("c2s: 127.0.0.1:1, proxy-protocol: v2"), ""},
 	    {BACKEND("c2s: 127.0.0.1:1, tls: required, proxy-protocol: v2, source: client"),
 	     "1:94: \"domains[0].backend.tls: required\" is not available in this version\n"
-	     "1:120: \"domains[0].backend.proxy-protocol: v2\" is not available in this version\n"
 	     "1:132: \"domains[0].backend.source: client\" is not available in this version"},
 	};
 	assert_cases(cases);
@@ -132,7 +133,6 @@ static void lists(void **state)
 	     "none}]\n" DOMAINS,
 	     "1:13: \"listeners[0].tls: none\" would refuse every stream: \"policy.c2s-inbound\" is encrypt; remove "
 	     "it, or set the level to may or none\n"
-	     "1:75: \"listeners[0].accept-proxy-protocol\" is not available in this version\n"
 	     "1:100: \"listeners[0].intercept: tproxy\" is not available in this version"},
 	};
 	assert_cases(cases);

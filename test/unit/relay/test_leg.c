@@ -182,6 +182,26 @@ static void test_plaintext_both_ways(void **state)
 	assert_memory_equal(buf, "abcd", 4);
 }
 
+static void test_own_address(void **state)
+{
+	struct far_end *t = *state;
+	struct addr own, at;
+	const char *why;
+	socklen_t len = sizeof(at.ss);
+	int listening = socket(AF_INET, SOCK_STREAM, 0), far = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(addr_parse(&at, "127.0.0.1:0", true, &why), 0);
+	assert_int_equal(bind(listening, (const struct sockaddr *)&at.ss, at.len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&at.ss, &len), 0);
+	assert_int_equal(connect(far, (const struct sockaddr *)&at.ss, at.len), 0);
+	struct leg *leg = leg_new(t->io, accept(listening, NULL, NULL), false, 1024, &callbacks, t);
+	leg_own_address(leg, &own);
+	assert_true(addr_equal(&own, &at));
+	leg_free(&leg);
+	close(far);
+	close(listening);
+}
+
 static void test_unread_bytes_are_seen(void **state)
 {
 	struct far_end *t = *state;
@@ -506,6 +526,7 @@ int main(void)
 	tls_library_init();
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_plaintext_both_ways, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_own_address, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_unread_bytes_are_seen, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_starttls_waits_for_the_last_plaintext_byte, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_plaintext_after_start_tls_meets_the_record_parser, setup, teardown),

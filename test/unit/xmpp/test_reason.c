@@ -59,6 +59,7 @@ static const struct row rows[] = {
     {REASON_PEER_GONE, XMPP_ERROR_NONE, false, false, NULL},
     {REASON_PEER_ERROR, XMPP_ERROR_NONE, false, false, NULL},
     NO(CONNECTION_LIMIT),
+    NO(PROXY_HEADER),
     NO(SNI_UNKNOWN),
     NO(ALPN),
     NO(STARTTLS_MISUSE),
