@@ -226,7 +226,9 @@ static void ended_well(struct session *s, enum session_leg leg, enum leg_end how
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
 	bool clean = how == LEG_END_CLOSED || (s->peer_ended && how == LEG_END_TRUNCATED);
-	if (how == LEG_END_RENEGOTIATION)
+	if (leg == LEG_CONNECT && (how == LEG_END_RENEGOTIATION || how == LEG_END_TLS))
+		session_end(s, REASON_BACKEND_TLS, XMPP_ERROR_NONE, detail);
+	else if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
 		session_close(s, REASON_TLS_FAILED, detail);
@@ -254,6 +256,7 @@ void session_join(struct session *s)
 	/* The line this program exists for: no byte is relayed on a leg the level wants encrypted and that is not. */
 	assert(leg_is_secured(s->leg[LEG_ACCEPT]) || !level_needs_tls((enum level)s->config->policy.level[s->role]) ||
 	       s->config->mode == MODE_MONITOR);
+	assert(leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
 	struct inspect_params params = {
 	    .content_ns = role_content_ns(s->role),
 	    .domain = s->domain->name,

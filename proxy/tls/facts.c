@@ -71,8 +71,8 @@ static void read_verification(struct tls_facts *facts, const SSL *ssl)
 {
 	if (SSL_is_server(ssl) || !tls_state(ssl))
 		return;
-	facts->unverified = tls_unverified(ssl);
-	facts->verified = !facts->unverified && SSL_get0_peer_certificate(ssl);
+	facts->unverified = SSL_get0_peer_certificate(ssl) ? tls_unverified(ssl) : "no certificate was shown";
+	facts->verified = !facts->unverified;
 }
 
 void tls_facts_read(struct tls_facts *facts, struct ssl_st *ssl)
