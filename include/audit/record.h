@@ -41,6 +41,7 @@ struct audit_record {
 	const char *starttls_result;
 	struct audit_tls outer, inner;
 	const char *verification_method, *verification_result, *verification_reason;
+	const char *inner_verification_method, *inner_verification_result, *inner_verification_reason;
 	const char *auth_method, *auth_identity;
 	const char *error;                                                /* xmpp.error */
 	int64_t source_bytes, destination_bytes, stanzas_in, stanzas_out; /* negative: absent */

@@ -91,8 +91,9 @@ struct config_tls {
 	struct config_mark ciphers_mark, ciphersuites_mark, groups_mark;
 	int64_t min_rsa_bits, min_ec_bits;
 	bool session_resumption;
-	int64_t ticket_lifetime; /* ms */
-	struct config_file ca_file, crl_file;
+	int64_t ticket_lifetime;    /* ms */
+	struct config_file ca_file; /* the system's, without a mark, where one is needed and none was given */
+	struct config_file crl_file;
 	int client_certificate;
 };
 
@@ -179,6 +180,9 @@ void config_unref(struct config **config);
 const struct config_domain *config_find_domain(const struct config *config, const char *name);
 /* As above, also by `server-names` (what a client may send as SNI). */
 const struct config_domain *config_find_server_name(const struct config *config, const char *name);
+/* May the leg to the domain's backend for that role be plaintext (TLS-25): backend.tls does not forbid it, and the
+ * backend is local or remote plaintext is allowed. */
+bool config_backend_may_plaintext(const struct config_domain *domain, enum role role);
 /* The backend's address for that role; len 0: none. */
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role);
 

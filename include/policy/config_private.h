@@ -59,6 +59,9 @@ void config_block_load(struct loader *loader, const struct schema_block *block, 
 void config_block_default(struct loader *loader, const struct schema_block *block, void *slot);
 void config_block_free(const struct schema_block *block, void *slot);
 
+/* The system's certificate authorities into tls.ca_file, where a key asks for some and none were named. */
+void config_authorities_load(struct loader *loader, struct config *config);
+
 /* Rules between keys; findings that only follow from an earlier error are left out. */
 void config_check(const struct config *config, struct diag_list *diags);
 

@@ -24,4 +24,10 @@ struct verdict {
 /* mode monitor allows what enforce refuses, keeping the reason. */
 struct verdict policy_decide(enum mode mode, enum level level, const struct leg_facts *facts);
 
+/*
+ * The leg to the legacy server: required asks for TLS and a verified identity, anything else for either TLS or the
+ * permission to do without. In every mode: monitor is about what comes from the network.
+ */
+struct verdict policy_decide_backend(bool required, bool may_plaintext, const struct leg_facts *facts);
+
 #endif

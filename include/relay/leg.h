@@ -78,10 +78,13 @@ bool leg_is_clogged(const struct leg *leg);
  * of it are too much): asked before <proceed/> goes out (NEG-7). Reading must be off.
  */
 bool leg_has_unread(struct leg *leg);
+/* True if the peer has sent anything at all that nobody has read yet: asked before a ClientHello goes out (NEG-8).
+ * Reading must be off. */
+bool leg_has_bytes(struct leg *leg);
 /*
- * TLS from here on (server side for an accepted leg): starts when the last plaintext byte has left; input then goes to
- * the TLS record parser only. The leg takes ssl. first: bytes already read that are TLS (direct TLS), else NULL, 0.
- * Turns reading on.
+ * TLS from here on, as the side that ssl was made for: starts when the last plaintext byte has left (a client speaks
+ * first, from a loop turn of its own); input then goes to the TLS record parser only. The leg takes ssl. first: bytes
+ * already read that are TLS (direct TLS), else NULL, 0. Turns reading on.
  */
 void leg_start_tls(struct leg *leg, struct ssl_st *ssl, const void *first, size_t len);
 

@@ -39,6 +39,7 @@ struct leg {
 	bool connecting;
 	bool reading;     /* the owner wants input */
 	bool secured;     /* handshake complete */
+	bool hello_due;   /* TLS client: our side of the handshake comes first */
 	bool clogged;     /* on_drained is owed */
 	bool ended;       /* on_end was called */
 	bool finishing;   /* leg_finish was called */

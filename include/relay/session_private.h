@@ -20,6 +20,7 @@
 struct event;
 struct proxy_parser;
 struct session;
+struct told;
 
 struct engine {
 	struct engine_params p;
@@ -29,6 +30,8 @@ struct engine {
 	struct event *reaper;
 	struct session *sessions; /* all that are not freed */
 	struct session *dead;     /* of those, the ones the reaper frees; linked by next_dead */
+	struct session *again;    /* those that dial their backend once more; linked by next_again */
+	struct told *told;        /* what the operator's log was told of backends' TLS */
 	size_t count;
 	bool draining;
 	struct session
@@ -72,7 +75,7 @@ struct negotiation {
 
 struct session {
 	struct engine *engine;
-	struct session *next, **link, *next_dead, *next_upgrade;
+	struct session *next, **link, *next_dead, *next_again, *next_upgrade;
 	struct config *config;
 	struct tls_store *store;
 	const struct config_listener *listener;
@@ -95,10 +98,14 @@ struct session {
 	bool peer_ended;                 /* one leg has ended in good order while joined; the other goes on */
 	bool answered[SESSION_LEGS];     /* replies of our own were queued on a leg that does not take them */
 	struct tls_facts *outer;         /* NULL until the handshake is complete */
+	struct tls_facts *inner;         /* the same of the connected leg */
+	bool without_tls;                /* backend.tls is opportunistic, and TLS could not be had */
+	bool dials_again;                /* the connected leg is given up; the next one is made in a turn of its own */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms;
-	uint64_t ticket; /* of stream-established, 0: none waited for */
+	uint64_t starttls_ms; /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
+	uint64_t ticket;      /* of stream-established, 0: none waited for */
 	char *from, *to;
 	bool version10;
 	bool authenticated;
@@ -158,8 +165,23 @@ void session_proxy_free(struct session *s);
 
 /* session_connect.c */
 void session_dial(struct session *s);
+void session_connect_timeout(struct session *s);
+/* Whatever goes wrong on the connect side before the legs are joined. */
+void session_backend_failed(struct session *s, enum reason reason, const char *detail);
 /* Tells a backend that is not joined yet why its stream ends (row 49). */
 void session_connect_refuse(struct session *s, enum reason reason);
+
+/* session_connect_tls.c: TLS on the leg to the backend. */
+/* behind: bytes of this turn that stood behind <proceed/>. */
+void session_connect_start_tls(struct session *s, size_t behind);
+void session_connect_secured(struct session *s);
+/* False: the stream cannot go on without TLS. Otherwise it goes on in plaintext, on a new connection. */
+bool session_connect_without_tls(struct session *s, const char *why);
+/* The reaper: gives up the old connection and dials. */
+void session_dial_again(struct session *s);
+/* Why the leg's end is an end of TLS, in plain words. */
+const char *session_connect_tls_detail(const struct session *s, const char *detail);
+void session_told_free(struct told **told);
 
 /* session_relay.c */
 void session_join(struct session *s);

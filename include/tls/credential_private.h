@@ -26,6 +26,12 @@ struct tls_credential {
 int tls_credential_read_certificates(struct tls_credential *c, const struct config_file *file, struct errbuf *err);
 int tls_credential_read_key(struct tls_credential *c, const struct config_file *file, struct errbuf *err);
 void tls_credential_fini(struct tls_credential *c);
+/*
+ * Every certificate of a PEM file, in order; each is the callee's to free and may return -1 with err set to stop.
+ * Returns 0, or -1 with what is wrong in err: nothing in it, damaged, stopped.
+ */
+typedef int tls_certificate_fn(void *ctx, struct x509_st *cert, struct errbuf *err);
+int tls_certificates_read(const struct config_file *file, tls_certificate_fn *each, void *ctx, struct errbuf *err);
 /* The certificate in the file that issued the leaf, or NULL. */
 struct x509_st *tls_credential_issuer(const struct tls_credential *c);
 /* Seconds since 1970 of an ASN.1 time (UTCTime or GeneralizedTime); false when it is malformed. */

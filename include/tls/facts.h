@@ -18,8 +18,10 @@ struct tls_facts {
 	char group[32];     /* "x25519", "" if none */
 	bool resumed;
 	bool extended_master_secret;
-	char alpn[32];         /* "" if none */
-	char server_name[256]; /* SNI as sent (escaped by the record writer), "" if none */
+	bool verified;          /* tls_connect: chain and name were checked and are good */
+	const char *unverified; /* tls_connect: why they are not, in plain words; lives for ever; NULL if they are */
+	char alpn[32];          /* "" if none */
+	char server_name[256];  /* SNI as sent (escaped by the record writer), "" if none */
 };
 
 void tls_facts_read(struct tls_facts *facts, struct ssl_st *ssl);

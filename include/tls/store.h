@@ -39,6 +39,17 @@ void tls_store_unref(struct tls_store **store);
  */
 struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *to);
 
+/*
+ * A client-side SSL for a leg we opened: SNI and reference identifier are domain (CERT-1), a DNS-ID and never the
+ * common name (CERT-3, 4). must_verify: a certificate that does not verify fails the handshake with the alert that says
+ * so; else it is a fact (tls_facts_read). The caller owns the SSL. NULL on exhaustion, for a name that cannot be sent,
+ * or where the configuration asked for no such connection.
+ */
+struct ssl_st *tls_connect(struct tls_store *store, const char *domain, bool must_verify);
+/* Of an SSL of tls_connect, also after a failed handshake: what is wrong with the certificate in plain words, NULL if
+ * nothing was found wrong. */
+const char *tls_unverified(const struct ssl_st *ssl);
+
 /* The local domain whose certificate was chosen: known once the ClientHello was read. Never NULL for an SSL of
  * tls_accept after the handshake. */
 const char *tls_certificate_domain(const struct ssl_st *ssl);

@@ -22,6 +22,7 @@ struct tls_store {
 	const struct shared_tickets *tickets; /* NULL: no resumption */
 	struct evp_cipher_st *ticket_cipher; /* fetched once: an implicit fetch per ticket costs more than the cipher */
 	struct tls_vhost *vhost;             /* one per config->domains, same order */
+	struct ssl_ctx_st *client;           /* NULL: no key asks for a connection of ours with TLS */
 };
 
 /* A context with everything set and every callback below in place; NULL with the reason in err. */
@@ -29,6 +30,15 @@ struct ssl_ctx_st *tls_context_new(const struct config *config, const struct con
 				   struct errbuf *err);
 /* The callbacks that look at the ClientHello: name, ALPN, extended master secret. */
 void tls_hello_install(struct ssl_ctx_st *ctx);
+/* Notices an attempt to renegotiate (TLS-10) on every SSL of the context. */
+void tls_renegotiation_watch(struct ssl_ctx_st *ctx);
+/* Does any key ask for TLS on a connection of ours? */
+bool tls_client_wanted(const struct config *config);
+/* The context of our own connections: profile of the `tls` block, authorities of tls.ca-file; NULL with the reason. */
+struct ssl_ctx_st *tls_client_context_new(const struct config *config, struct errbuf *err);
+/* SNI, and the reference identifier as a DNS-ID: never the common name, a wildcard only as the whole left-most label
+ * (CERT-3, 4). 0 or -1. */
+int tls_name_expect(struct ssl_st *ssl, const char *domain);
 /* The callback that seals and opens tickets with the shared keys. */
 void tls_ticket_install(struct ssl_ctx_st *ctx);
 

@@ -33,7 +33,7 @@ enum neg_note {
 	NEG_NOTE_STARTTLS_IGNORED,    /* told <required/>, sent something else in plaintext */
 	NEG_NOTE_CREDENTIALS_EXPOSED, /* a password crossed in plaintext */
 	NEG_NOTE_STANZA_VIOLATION,    /* restricted XML, too big, too deep … */
-	NEG_NOTE_STARTTLS_INJECTION,  /* bytes behind <starttls/> */
+	NEG_NOTE_STARTTLS_INJECTION,  /* bytes behind <starttls/> or <proceed/> */
 	NEG_NOTE_COUNT
 };
 
@@ -64,16 +64,20 @@ struct neg_accept_params {
 /* We are the receiving entity. params is copied (strings included). */
 struct negotiator *negotiate_accept_new(const struct neg_accept_params *params);
 
+/* Does the connect side ask for TLS? It does not matter here whether going on without is allowed: no TLS is a FAIL with
+ * REASON_BACKEND_TLS, and whoever may do without begins anew, on a new connection, with NEVER. */
+enum neg_tls { NEG_TLS_NEVER, NEG_TLS_STARTTLS };
+
 struct neg_connect_params {
 	const char *content_ns;
+	enum neg_tls tls;
 	const void *header; /* the initiating entity's last header, byte for byte, prolog included: sent first */
 	size_t header_len;
 	bool strip_compression;
 	void (*log_state)(void *ctx, const char *from, const char *to);
 	void *ctx;
 };
-/* We are the initiating entity, towards a plaintext backend (tls: never). The first action, NEG_SEND, is there at once.
- */
+/* We are the initiating entity. The first action, NEG_SEND, is there at once. params is copied. */
 struct negotiator *negotiate_connect_new(const struct neg_connect_params *params);
 
 void negotiate_free(struct negotiator **n);
@@ -84,7 +88,8 @@ void negotiate_element(struct negotiator *n, const struct xml_node *element);
 void negotiate_close(struct negotiator *n);                          /* the peer closed its stream */
 void negotiate_xml_failed(struct negotiator *n, enum reason reason); /* the parser refused */
 void negotiate_injected(struct negotiator *n);                       /* bytes stood behind <starttls/> or <proceed/> */
-/* TLS is up; certificate_domain is the local domain whose certificate was presented (accept side), never NULL there. */
+/* TLS is up; certificate_domain is the local domain whose certificate was presented (accept side), never NULL there;
+ * the connect side takes none. */
 void negotiate_secured(struct negotiator *n, const char *certificate_domain);
 /* A deadline passed. begun: has the peer sent any of its header (row 2)? */
 void negotiate_timeout(struct negotiator *n, bool begun);
@@ -102,12 +107,18 @@ const char *negotiate_state(const struct negotiator *n); /* "wait-starttls" */
 bool negotiate_is_ready(const struct negotiator *n);
 bool negotiate_is_failed(const struct negotiator *n);
 bool negotiate_in_handshake(const struct negotiator *n);
+/* Connect: <starttls/> was sent and TLS is not up yet, so that an end of the connection now is an answer to it. */
+bool negotiate_awaits_tls(const struct negotiator *n);
+/* Connect: <starttls/> stood among the features before TLS. False until they came; kept after TLS, for the log alone.
+ */
+bool negotiate_starttls_offered(const struct negotiator *n);
 /* The stream header received last (after TLS: only that one; everything before is forgotten). Valid while n lives. */
 const struct stream_header *negotiate_header(const struct negotiator *n);
 /* Accept: the domain chosen so far, normalised: by the pre-TLS header for the certificate, by the post-TLS header once
  * READY. "" if none. */
 const char *negotiate_domain(const struct negotiator *n);
-/* Connect: the features received; for READY and for REASON_BACKEND_MISCONFIGURED. NULL before. */
+/* Connect: the features received where TLS is what it shall be; for READY and for REASON_BACKEND_MISCONFIGURED. NULL
+ * before. */
 const struct features *negotiate_features(const struct negotiator *n);
 /* Connect: the condition of the stream error the far side sent (REASON_BACKEND_REFUSED), else NONE. */
 enum xmpp_error negotiate_peer_error(const struct negotiator *n);

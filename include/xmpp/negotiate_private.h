@@ -12,6 +12,7 @@
 /* A row of a table. A handler that is NULL makes its event a violation in that state (default deny). */
 struct neg_state {
 	const char *name;
+	bool awaits_tls; /* connect: <starttls/> is out, TLS is not up */
 	void (*on_open)(struct negotiator *n);
 	void (*on_element)(struct negotiator *n, const struct xml_node *element);
 	void (*on_close)(struct negotiator *n);
@@ -37,7 +38,7 @@ struct negotiator {
 
 	struct neg_action action[NEG_ACTIONS_MAX]; /* data owned */
 	size_t action_count, action_taken;
-	size_t proceed_at; /* where <proceed/> and START_TLS were queued: taken back on injection */
+	size_t proceed_at; /* where START_TLS, and <proceed/> before it, were queued: taken back on injection */
 
 	struct stream_header header; /* received last */
 	bool header_received;
@@ -53,6 +54,9 @@ struct negotiator {
 
 	/* connect */
 	bool strip_compression;
+	bool starttls_offered;
+	char *own_header; /* sent again inside TLS */
+	size_t own_header_len;
 	char *own_prefix; /* streams prefix of the header we sent (NEG-19) */
 	struct features features;
 	bool features_received;
@@ -69,6 +73,8 @@ void neg_note(struct negotiator *n, enum neg_note note);
 /* Appends FAIL and enters the failed state. */
 void neg_fail(struct negotiator *n, enum reason reason);
 void neg_forget_header(struct negotiator *n);
+/* Bytes stood behind <starttls/> or <proceed/>: what was queued at proceed_at and has not left is taken back, noted. */
+void neg_take_back(struct negotiator *n);
 
 /* Room for a header that names what the peer sent (bounded by the element limit before) and an error. */
 #define NEG_SEND_MAX (256u * 1024u)

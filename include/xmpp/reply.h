@@ -10,6 +10,8 @@
 
 /* <stream:features><starttls xmlns='…'><required/></starttls></stream:features> (NEG-4) */
 void reply_features_starttls(struct strbuf *out);
+/* <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
+void reply_starttls(struct strbuf *out);
 /* <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
 void reply_proceed(struct strbuf *out);
 /* <failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> (the close tag follows separately) */

@@ -80,6 +80,9 @@ static const struct member members[] = {
     MEMBER("xmpp.stanzas.in", NUMBER, stanzas_in),
     MEMBER("xmpp.stanzas.out", NUMBER, stanzas_out),
     MEMBER("xmpp.inner.tls", TLS, inner),
+    MEMBER("xmpp.inner.verification.method", TEXT, inner_verification_method),
+    MEMBER("xmpp.inner.verification.result", TEXT, inner_verification_result),
+    MEMBER("xmpp.inner.verification.reason", TEXT, inner_verification_reason),
     MEMBER("tls", TLS, outer),
 };
 

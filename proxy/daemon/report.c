@@ -31,25 +31,28 @@ _Static_assert(ARRAY_LEN(audit_names) == AUDIT_OUTPUT_COUNT, "audit output witho
 static const char *const failure_names[] = {[AUDIT_REFUSE] = "refuse", [AUDIT_CONTINUE] = "continue"};
 _Static_assert(ARRAY_LEN(failure_names) == AUDIT_ON_FAILURE_COUNT, "audit.on-failure without a name");
 
-static void text_backend(FILE *out, const char *name, const struct config_backend *backend, const struct addr *address)
+static void text_backend(FILE *out, const char *name, const struct config *config, const struct config_backend *backend,
+			 const struct addr *address)
 {
 	char text[ADDR_TEXT_SIZE];
 
 	if (address->len == 0)
 		return;
 	addr_text(address, text);
-	fprintf(out, "    backend     %s %s, tls %s%s\n", name, text, backend_tls_names[backend->tls],
+	fprintf(out, "    backend     %s %s, tls %s%s%s%s\n", name, text, backend_tls_names[backend->tls],
+		backend->tls == BACKEND_TLS_REQUIRED ? ", verified by " : "",
+		backend->tls == BACKEND_TLS_REQUIRED ? config->tls.ca_file.path : "",
 		backend->allow_remote_plaintext ? ", remote plaintext allowed" : "");
 }
 
-static void text_domain(FILE *out, const struct config_domain *domain, int64_t now)
+static void text_domain(FILE *out, const struct config *config, const struct config_domain *domain, int64_t now)
 {
 	char certificate[CERTIFICATE_TEXT];
 
 	tls_describe_certificate(domain, now, certificate, sizeof(certificate));
 	fprintf(out, "  %s\n    certificate %s\n", domain->name, *certificate ? certificate : "none");
-	text_backend(out, "c2s", &domain->backend, &domain->backend.c2s);
-	text_backend(out, "s2s", &domain->backend, &domain->backend.s2s);
+	text_backend(out, "c2s", config, &domain->backend, &domain->backend.c2s);
+	text_backend(out, "s2s", config, &domain->backend, &domain->backend.s2s);
 }
 
 void report_text(FILE *out, const struct config *config, int64_t now)
@@ -71,7 +74,7 @@ void report_text(FILE *out, const struct config *config, int64_t now)
 			level_name((enum level)config->policy.level[role]));
 	fprintf(out, "domains\n");
 	for (size_t i = 0; i < config->domain_count; i++)
-		text_domain(out, &config->domains[i], now);
+		text_domain(out, config, &config->domains[i], now);
 	fprintf(out, "audit log\n  %s%s%s, on-failure %s%s\n", audit_names[config->audit.output],
 		config->audit.output == AUDIT_FILE ? ":" : "",
 		config->audit.output == AUDIT_FILE ? config->audit.file_path : "",
@@ -120,7 +123,7 @@ static json_t *json_levels(const struct config *config)
 	return levels;
 }
 
-static json_t *json_backend(const struct config_backend *backend)
+static json_t *json_backend(const struct config *config, const struct config_backend *backend)
 {
 	json_t *object = json_object();
 	char text[ADDR_TEXT_SIZE];
@@ -134,6 +137,8 @@ static json_t *json_backend(const struct config_backend *backend)
 		json_object_set_new(object, "s2s", json_string(text));
 	}
 	json_object_set_new(object, "tls", json_string(backend_tls_names[backend->tls]));
+	if (backend->tls == BACKEND_TLS_REQUIRED)
+		json_object_set_new(object, "ca-file", json_string(config->tls.ca_file.path));
 	return object;
 }
 
@@ -150,7 +155,7 @@ static json_t *json_domains(const struct config *config, int64_t now)
 		json_object_set_new(object, "name", json_string(domain->name));
 		if (*certificate)
 			json_object_set_new(object, "certificate", json_string(certificate));
-		json_object_set_new(object, "backend", json_backend(&domain->backend));
+		json_object_set_new(object, "backend", json_backend(config, &domain->backend));
 		json_array_append_new(list, object);
 	}
 	return list;

@@ -39,6 +39,7 @@ static void load_text(struct config *config, const struct file_source *source, c
 	if (root == NULL)
 		return;
 	config_block_load(&loader, &schema_root, root, NULL, config);
+	config_authorities_load(&loader, config);
 	config_check(config, diags);
 	tree_free(&root);
 }
@@ -118,6 +119,14 @@ const struct config_domain *config_find_server_name(const struct config *config,
 		}
 	}
 	return found;
+}
+
+bool config_backend_may_plaintext(const struct config_domain *domain, enum role role)
+{
+	const struct config_backend *backend = &domain->backend;
+	if (backend->tls == BACKEND_TLS_REQUIRED)
+		return false;
+	return backend->allow_remote_plaintext || addr_is_local(config_backend_address(domain, role));
 }
 
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role)

@@ -167,12 +167,13 @@ static void check_backend_address(const struct config *config, size_t at, struct
 		break;
 	}
 	/* TLS-25: the hop behind us is as much part of the path as the one before (RFC 6120 section 13.4). */
-	if (backend->tls != BACKEND_TLS_REQUIRED && !backend->allow_remote_plaintext && !addr_is_local(&backend->c2s))
+	if (backend->tls != BACKEND_TLS_REQUIRED &&
+	    !config_backend_may_plaintext(&config->domains[at], ROLE_C2S_INBOUND))
 		diag_add(
 		    diags, DIAG_ERROR, backend->c2s_mark,
 		    "\"domains[%zu].backend.c2s\": plaintext to %s, which is neither on loopback nor a Unix socket: "
-		    "put the proxy on that host, or set \"allow-remote-plaintext: true\" if the network between is "
-		    "yours",
+		    "put the proxy on that host, set \"tls: required\", or set \"allow-remote-plaintext: true\" if the "
+		    "network between is yours",
 		    at, text);
 }
 

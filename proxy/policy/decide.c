@@ -44,6 +44,20 @@ static const struct demand {
     {level_needs_identity, is_identified, REASON_INTERNAL},
 };
 
+/* The extended master secret is not asked for: it protects client certificates, resumption and channel binding, none of
+ * which this leg has, and legacy servers are old. */
+struct verdict policy_decide_backend(bool required, bool may_plaintext, const struct leg_facts *facts)
+{
+	struct verdict refused = {.allow = false, .reason = REASON_BACKEND_TLS};
+	if (facts == NULL)
+		return refused;
+	if (required ? !is_encrypted(facts) || !is_identified(facts) : !is_encrypted(facts) && !may_plaintext)
+		return refused;
+	if (is_encrypted(facts) && !has_current_tls(facts))
+		return refused;
+	return (struct verdict){.allow = true, .reason = REASON_NONE};
+}
+
 struct verdict policy_decide(enum mode mode, enum level level, const struct leg_facts *facts)
 {
 	if ((size_t)mode >= MODE_COUNT || (size_t)level >= LEVEL_COUNT || facts == NULL)

@@ -76,8 +76,8 @@ static const struct schema_row listener_rows[] = {
 const struct schema_block schema_listener = LIST_OF(listener_rows, struct config_listener, "role");
 
 static const struct schema_choice backend_tls[] = {{"never", BACKEND_TLS_NEVER, NULL},
-						   {"opportunistic", BACKEND_TLS_OPPORTUNISTIC, schema_later},
-						   {"required", BACKEND_TLS_REQUIRED, schema_later},
+						   {"opportunistic", BACKEND_TLS_OPPORTUNISTIC, NULL},
+						   {"required", BACKEND_TLS_REQUIRED, NULL},
 						   {NULL, 0, NULL}};
 static const struct schema_choice proxy_protocols[] = {{"none", PROXY_PROTOCOL_NONE, NULL},
 						       {"v1", PROXY_PROTOCOL_V1, NULL},
@@ -109,7 +109,7 @@ static const struct schema_row backend_rows[] = {
      BACKEND(tls),
      .choices = backend_tls,
      .dflt = "never",
-     .help = "TLS on the leg to the legacy server"},
+     .help = "TLS to the legacy server; opportunistic: any certificate, else plaintext; required: verified by ca-file"},
     {.name = "proxy-protocol",
      .type = SCHEMA_CHOICE,
      BACKEND(proxy_protocol),
@@ -255,7 +255,6 @@ static const struct schema_row tls_rows[] = {
      .help = "How often the key of the tickets is replaced"},
     {.name = "ca-file",
      .type = SCHEMA_FILE,
-     .flags = SCHEMA_LATER,
      TLS(ca_file),
      .dflt = "null",
      .example = "ca.pem",

@@ -18,6 +18,12 @@ static void reap(struct engine *e)
 		e->upgrades = s->next_upgrade;
 		session_upgrade(s);
 	}
+	/* First: one of these may have died meanwhile, and is then passed over here and freed below. */
+	while (e->again != NULL) {
+		struct session *s = e->again;
+		e->again = s->next_again;
+		session_dial_again(s);
+	}
 	leg_io_flush(e->io);
 	while (e->dead != NULL) {
 		struct session *s = e->dead;
@@ -74,6 +80,7 @@ void engine_free(struct engine **ep)
 	janitor_free(&e->janitor);
 	event_free(e->reaper);
 	leg_io_free(&e->io);
+	session_told_free(&e->told);
 	tls_store_unref(&e->p.store);
 	config_unref(&e->p.config);
 	mem_free(e);

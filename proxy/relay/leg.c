@@ -77,7 +77,7 @@ static void output_left(struct leg *leg)
 	if (leg->ssl_pending != NULL) {
 		leg_tls_begin(leg);
 		update_reading(leg);
-		if (leg->kept_in != NULL)
+		if (leg->kept_in != NULL || leg->hello_due)
 			event_active(leg->readable, EV_READ, 0);
 	}
 	if (leg->finishing || leg->half_closed)
@@ -215,7 +215,7 @@ static void socket_ended(struct leg *leg, ssize_t n, int error)
 
 static void readable(struct leg *leg)
 {
-	if (!leg->finishing && (leg->kept_in != NULL || leg_tls_has_pending(leg)))
+	if (!leg->finishing && (leg->kept_in != NULL || leg->hello_due || leg_tls_has_pending(leg)))
 		leg_tls_input(leg);
 	if (leg->closed || leg->kept_in != NULL || !(leg->reading || leg->finishing))
 		return;
@@ -347,6 +347,13 @@ bool leg_has_unread(struct leg *leg)
 	if (n > 0)
 		(void)recv(leg->fd, bytes, (size_t)n, MSG_DONTWAIT);
 	return false;
+}
+
+bool leg_has_bytes(struct leg *leg)
+{
+	char byte;
+	assert(!leg->reading && leg->ssl == NULL);
+	return recv(leg->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void leg_start_tls(struct leg *leg, struct ssl_st *ssl, const void *first, size_t len)

@@ -93,6 +93,7 @@ void leg_tls_begin(struct leg *leg)
 	}
 	BIO_set_data(bio, leg);
 	SSL_set_bio(leg->ssl, bio, bio);
+	leg->hello_due = !SSL_is_server(leg->ssl);
 }
 
 enum tls_step { TLS_GO, TLS_WAIT, TLS_CLOSED, TLS_FAILED, TLS_RENEGOTIATED };
@@ -177,6 +178,7 @@ static void keep_rest(struct leg *leg)
 void leg_tls_input(struct leg *leg)
 {
 	enum tls_step step = TLS_GO;
+	leg->hello_due = false;
 	while (step == TLS_GO && leg->reading && !leg->ended) {
 		struct errbuf why = {""};
 		step = leg->secured ? read_records(leg, &why) : handshake(leg, &why);

@@ -55,9 +55,11 @@ static uint64_t deadline_of(const struct session *s)
 	switch (s->state) {
 	case SESSION_FIRST_BYTE:
 	case SESSION_ACCEPT:
-	case SESSION_CONNECT:
 	case SESSION_RECORD:
 		return negotiation;
+	case SESSION_CONNECT:
+		/* Silence must leave time for the plaintext connection that is allowed instead. */
+		return s->starttls_ms == 0 ? negotiation : earlier(negotiation, s->starttls_ms + (uint64_t)t->connect);
 	case SESSION_DIAL:
 		return earlier(negotiation, s->dialed_ms + (uint64_t)t->connect);
 	case SESSION_RELAY:
@@ -109,7 +111,7 @@ static void run_deadline(struct session *s)
 		return;
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
-		session_end(s, REASON_BACKEND_TIMEOUT, XMPP_ERROR_NONE, "the backend did not answer in time");
+		session_connect_timeout(s);
 		return;
 	case SESSION_RECORD:
 		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, "the audit log did not answer in time");
@@ -224,6 +226,7 @@ void session_free(struct session *s)
 	negotiation_free(&s->negotiation);
 	inspect_free(&s->inspector);
 	mem_free(s->outer);
+	mem_free(s->inner);
 	mem_free(s->from);
 	mem_free(s->to);
 	mem_free(s->auth_identity);

@@ -9,11 +9,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "net/dialer.h"
 
-static void backend_failed(struct session *s, enum reason reason, const char *detail)
+void session_backend_failed(struct session *s, enum reason reason, const char *detail)
 {
 	char why[512];
+	if (reason == REASON_BACKEND_TLS && session_connect_without_tls(s, detail))
+		return;
 	session_explain(reason, detail, why, sizeof(why));
 	log_warn("stream %s: backend of %s: %s", s->id, s->domain->name, why);
 	enum xmpp_error said =
@@ -66,14 +69,28 @@ static void recorded(void *ctx, bool ok)
 	leg_io_flush(io);
 }
 
+static struct verdict judge_backend(const struct session *s)
+{
+	bool required = s->domain->backend.tls == BACKEND_TLS_REQUIRED;
+	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_CONNECT])};
+	if (facts.encrypted && s->inner != NULL)
+		tls_facts_leg(s->inner, &facts);
+	return policy_decide_backend(required, config_backend_may_plaintext(s->domain, s->role), &facts);
+}
+
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
 static void establish(struct session *s)
 {
+	struct verdict verdict = judge_backend(s);
+	if (!verdict.allow) {
+		session_backend_failed(s, verdict.reason, s->inner != NULL ? s->inner->unverified : "plaintext");
+		return;
+	}
 	if (!leg_is_secured(s->leg[LEG_ACCEPT]) && session_allows_plaintext(s)) {
 		session_join(s); /* the client's first element tells whether it goes on so */
 		return;
 	}
-	struct verdict verdict = session_verdict(s);
+	verdict = session_verdict(s);
 	if (!verdict.allow) {
 		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
 		return;
@@ -94,20 +111,65 @@ void session_connect_refuse(struct session *s, enum reason reason)
 			leg_send(s->leg[LEG_CONNECT], a.data, a.len);
 }
 
-static void run_actions(struct session *s)
+static void new_parser(struct session *s)
+{
+	const struct config_limits *l = &s->config->limits;
+	struct xmlstream_limits limits = {(size_t)l->unauthenticated_stanza, (unsigned)l->depth, 64};
+	xmlstream_free(&s->negotiation->connect_xml);
+	s->negotiation->connect_xml = xmlstream_new(&limits, &xml_handlers, s);
+	strbuf_clear(&s->negotiation->backend);
+}
+
+static const char *failure_detail(const struct negotiation *n, enum reason reason)
+{
+	const struct xmlstream_failure *f = xmlstream_failure(n->connect_xml);
+	if (f->reason != REASON_NONE)
+		return f->detail;
+	if (reason != REASON_BACKEND_TLS)
+		return NULL;
+	return negotiate_peer_error(n->connect) != XMPP_ERROR_NONE ? "it answered STARTTLS with a stream error"
+								   : "it does not take STARTTLS";
+}
+
+/* behind: bytes of this turn that the parser has not seen. */
+static void act(struct session *s, const struct neg_action *a, size_t behind)
+{
+	switch (a->kind) {
+	case NEG_SEND:
+		leg_send(s->leg[LEG_CONNECT], a->data, a->len);
+		return;
+	case NEG_START_TLS:
+		session_connect_start_tls(s, behind);
+		return;
+	case NEG_RESET_XML:
+		new_parser(s);
+		return;
+	case NEG_NOTE:
+		session_record(s, "starttls-injection", 3, REASON_BACKEND_INJECTION, NULL);
+		return;
+	case NEG_READY:
+		leg_read(s->leg[LEG_CONNECT], false);
+		establish(s);
+		return;
+	case NEG_FAIL:
+		session_backend_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
+		return;
+	case NEG_ACTION_KINDS:
+		return;
+	}
+}
+
+static void run_actions(struct session *s, size_t behind)
 {
 	struct negotiation *n = s->negotiation;
 	struct neg_action a;
-	while (s->state == SESSION_CONNECT && negotiate_next(n->connect, &a)) {
-		if (a.kind == NEG_SEND) {
-			leg_send(s->leg[LEG_CONNECT], a.data, a.len);
-		} else if (a.kind == NEG_READY) {
-			leg_read(s->leg[LEG_CONNECT], false);
-			establish(s);
-		} else if (a.kind == NEG_FAIL) {
-			const struct xmlstream_failure *f = xmlstream_failure(n->connect_xml);
-			backend_failed(s, a.reason, f->reason != REASON_NONE ? f->detail : NULL);
-		}
+	while (s->state == SESSION_CONNECT && negotiate_next(n->connect, &a))
+		act(s, &a, behind);
+	if (s->state != SESSION_CONNECT || s->domain->backend.tls != BACKEND_TLS_OPPORTUNISTIC)
+		return;
+	if (negotiate_awaits_tls(n->connect) != (s->starttls_ms != 0)) {
+		s->starttls_ms = s->starttls_ms == 0 ? clock_ms() : 0;
+		session_rearm(s);
 	}
 }
 
@@ -115,22 +177,23 @@ static void on_connected(void *ctx)
 {
 	struct session *s = ctx;
 	struct negotiation *n = s->negotiation;
-	const struct config_limits *l = &s->config->limits;
+	bool tls = s->domain->backend.tls != BACKEND_TLS_NEVER && !s->without_tls;
 	struct neg_connect_params params = {
 	    .content_ns = role_content_ns(s->role),
+	    .tls = tls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
 	    .header = n->header.data,
 	    .header_len = n->header.len,
 	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
 	    .log_state = log_state,
 	    .ctx = s,
 	};
-	struct xmlstream_limits limits = {(size_t)l->unauthenticated_stanza, (unsigned)l->depth, 64};
+	negotiate_free(&n->connect);
 	session_proxy_announce(s);
 	n->connect = negotiate_connect_new(&params);
-	n->connect_xml = xmlstream_new(&limits, &xml_handlers, s);
+	new_parser(s);
 	session_enter(s, SESSION_CONNECT);
 	leg_read(s->leg[LEG_CONNECT], true);
-	run_actions(s);
+	run_actions(s, 0);
 }
 
 static void feed(struct session *s, const char *data, size_t len)
@@ -138,17 +201,17 @@ static void feed(struct session *s, const char *data, size_t len)
 	struct negotiation *n = s->negotiation;
 	bool more = true;
 	if (!strbuf_add(&n->backend, data, len)) {
-		backend_failed(s, REASON_BACKEND_INVALID, "too much before its features");
+		session_backend_failed(s, REASON_BACKEND_INVALID, "too much before its features");
 		return;
 	}
-	while (more && s->state == SESSION_CONNECT) {
+	while (more && s->state == SESSION_CONNECT && !negotiate_in_handshake(n->connect)) {
 		size_t used = 0;
 		enum xmlstream_result result = xmlstream_feed(n->connect_xml, data, len, &used);
 		if (result == XMLSTREAM_FAILED)
 			negotiate_xml_failed(n->connect, xmlstream_failure(n->connect_xml)->reason);
-		run_actions(s);
 		data += used;
 		len -= used;
+		run_actions(s, len);
 		more = result == XMLSTREAM_STOPPED && len > 0;
 	}
 }
@@ -164,7 +227,31 @@ static void on_data(void *ctx, const void *data, size_t len)
 
 static void on_secured(void *ctx)
 {
-	(void)ctx;
+	struct session *s = ctx;
+	session_connect_secured(s);
+	negotiate_secured(s->negotiation->connect, NULL);
+	run_actions(s, 0);
+}
+
+static bool awaits_tls(const struct session *s)
+{
+	return s->state == SESSION_CONNECT && negotiate_awaits_tls(s->negotiation->connect);
+}
+
+static enum reason reason_of_end(const struct session *s, enum leg_end how)
+{
+	if (how == LEG_END_REFUSED)
+		return REASON_BACKEND_DOWN;
+	bool tls = awaits_tls(s) || how == LEG_END_TLS || how == LEG_END_RENEGOTIATION;
+	return tls ? REASON_BACKEND_TLS : REASON_BACKEND_CLOSED;
+}
+
+void session_connect_timeout(struct session *s)
+{
+	if (awaits_tls(s))
+		session_backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
+	else
+		session_end(s, REASON_BACKEND_TIMEOUT, XMPP_ERROR_NONE, "the backend did not answer in time");
 }
 
 static void on_end(void *ctx, enum leg_end how, const char *detail)
@@ -172,8 +259,8 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 	struct session *s = ctx;
 	if (s->state == SESSION_RELAY)
 		session_relay_ended(s, LEG_CONNECT, how, detail);
-	else if (s->state < SESSION_CLOSING)
-		backend_failed(s, how == LEG_END_REFUSED ? REASON_BACKEND_DOWN : REASON_BACKEND_CLOSED, detail);
+	else if (s->state < SESSION_CLOSING && !s->dials_again)
+		session_backend_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
 }
 
 static void on_drained(void *ctx)
@@ -193,9 +280,11 @@ void session_dial(struct session *s)
 	struct errbuf err = {""};
 	int fd = dialer_start(config_backend_address(s->domain, s->role), &err);
 	if (fd < 0) {
-		backend_failed(s, REASON_BACKEND_DOWN, err.text);
+		session_backend_failed(s, REASON_BACKEND_DOWN, err.text);
 		return;
 	}
+	mem_free(s->inner);
+	s->inner = NULL;
 	s->dialed_ms = clock_ms();
 	s->leg_closed[LEG_CONNECT] = false;
 	s->leg[LEG_CONNECT] = leg_new(s->engine->io, fd, true, (size_t)s->config->limits.buffer, &callbacks, s);

@@ -30,6 +30,19 @@ static void fill_tls(struct audit_tls *out, const struct tls_facts *facts)
 	out->resumed = facts->resumed ? AUDIT_TRUE : AUDIT_FALSE;
 }
 
+/* The leg behind, once there is one: what it is, and whether the backend proved that it is the domain's. */
+static void fill_inner(struct audit_record *r, const struct session *s)
+{
+	if (s->leg[LEG_CONNECT] == NULL)
+		return;
+	fill_tls(&r->inner, s->inner);
+	if (s->inner == NULL)
+		return;
+	r->inner_verification_method = s->inner->verified ? "pkix" : "none";
+	r->inner_verification_result = s->inner->verified ? "verified" : "unverified";
+	r->inner_verification_reason = s->inner->unverified;
+}
+
 static void fill_destination(struct audit_record *r, const struct session *s, char host[ADDR_TEXT_SIZE])
 {
 	if (s->domain == NULL)
@@ -124,8 +137,7 @@ uint64_t session_record_as(struct session *s, const char *action, int severity, 
 	fill_destination(&r, s, destination);
 	fill_starttls(&r, s);
 	fill_tls(&r.outer, s->outer);
-	if (s->leg[LEG_CONNECT] != NULL)
-		r.inner.established = AUDIT_FALSE;
+	fill_inner(&r, s);
 	r.auth_method = or_null(s->auth_method);
 	r.auth_identity = or_null(s->auth_identity);
 	fill_reason(&r, s, reason, text, sizeof(text));
@@ -171,8 +183,8 @@ void session_describe(const struct session *s, struct engine_stream *out)
 	    .source = source,
 	    .outer_tls = s->outer != NULL ? s->outer->version : "",
 	    .outer_cipher = s->outer != NULL ? s->outer->cipher : "",
-	    .inner_tls = "",
-	    .inner_cipher = "",
+	    .inner_tls = s->inner != NULL ? s->inner->version : "",
+	    .inner_cipher = s->inner != NULL ? s->inner->cipher : "",
 	    .verification = "none",
 	    .auth_method = s->auth_method,
 	    .auth_identity = s->auth_identity != NULL ? s->auth_identity : "",

@@ -266,7 +266,9 @@ static void ended_well(struct session *s, enum session_leg leg, enum leg_end how
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
 	bool clean = how == LEG_END_CLOSED || (s->peer_ended && how == LEG_END_TRUNCATED);
-	if (how == LEG_END_RENEGOTIATION)
+	if (leg == LEG_CONNECT && (how == LEG_END_RENEGOTIATION || how == LEG_END_TLS))
+		session_end(s, REASON_BACKEND_TLS, XMPP_ERROR_NONE, detail);
+	else if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
 		session_close(s, REASON_TLS_FAILED, detail);
@@ -297,6 +299,7 @@ void session_join(struct session *s)
 	bool offer =
 	    !secured && s->listener->tls != LISTENER_TLS_NONE && s->config->policy.level[s->role] != LEVEL_NONE;
 	s->starttls_advertised = s->starttls_advertised || offer;
+	assert(leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
 	struct inspect_params params = {
 	    .content_ns = role_content_ns(s->role),
 	    .domain = s->domain->name,

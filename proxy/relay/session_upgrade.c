@@ -10,6 +10,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "xmpp/reply.h"
 
 void session_upgrade_later(struct session *s, bool clean)
@@ -28,6 +29,9 @@ static void forget_backend(struct session *s)
 	leg_free(&s->leg[LEG_CONNECT]);
 	s->leg_closed[LEG_CONNECT] = true;
 	inspect_free(&s->inspector);
+	mem_free(s->inner);
+	s->inner = NULL;
+	s->without_tls = false;
 	s->domain = NULL;
 	s->half_closed_ms = 0;
 	s->peer_ended = false;

@@ -65,6 +65,19 @@ static void check_domain(const struct config *config, const struct config_domain
 		check_context(config, domain, diags);
 }
 
+static void check_client(const struct config *config, struct diag_list *diags)
+{
+	struct errbuf err;
+	struct ssl_ctx_st *ctx = NULL;
+
+	if (!config->tls.ca_file.data && !tls_client_wanted(config))
+		return;
+	ctx = tls_client_context_new(config, &err);
+	if (!ctx)
+		diag_add(diags, DIAG_ERROR, config->tls.ca_file.mark, "tls.ca-file: %s", err.text);
+	SSL_CTX_free(ctx);
+}
+
 void tls_check(const struct config *config, int64_t now, struct diag_list *diags)
 {
 	struct config plain = *config;
@@ -74,6 +87,7 @@ void tls_check(const struct config *config, int64_t now, struct diag_list *diags
 	tls_profile_check(&config->tls, diags);
 	/* The strings were judged above: a fault in them must not be told again for every domain. */
 	plain.tls.ciphers = plain.tls.ciphersuites = plain.tls.groups = NULL;
+	check_client(&plain, diags);
 	for (size_t i = 0; i < config->domain_count; i++) {
 		if (is_read(&config->domains[i]))
 			check_domain(&plain, &config->domains[i], before == 0, now, diags);

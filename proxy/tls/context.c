@@ -143,11 +143,16 @@ static void on_info(const SSL *ssl, int where, int value)
 		state->renegotiated = true;
 }
 
+void tls_renegotiation_watch(SSL_CTX *ctx)
+{
+	SSL_CTX_set_info_callback(ctx, on_info);
+}
+
 static void install_callbacks(SSL_CTX *ctx)
 {
 	tls_hello_install(ctx);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
-	SSL_CTX_set_info_callback(ctx, on_info);
+	tls_renegotiation_watch(ctx);
 }
 
 /* Mode monitor takes whatever an old client can do; policy_decide then says what enforce would have refused. */

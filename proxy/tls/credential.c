@@ -68,28 +68,49 @@ static int explain(const struct config_file *file, const char *what, bool none, 
 	return -1;
 }
 
-int tls_credential_read_certificates(struct tls_credential *c, const struct config_file *file, struct errbuf *err)
+int tls_certificates_read(const struct config_file *file, tls_certificate_fn *each, void *ctx, struct errbuf *err)
 {
 	BIO *bio = open_file(file, err);
+	size_t count = 0;
 	X509 *cert;
 	int result = 0;
 
 	if (!bio)
 		return -1;
-	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		if (c->count == TLS_CHAIN_MAX) {
-			X509_free(cert);
-			errbuf_set(err, "%s: more than %d certificates", file->path, TLS_CHAIN_MAX);
-			BIO_free(bio);
-			return -1;
-		}
-		c->cert[c->count++] = cert;
+	while (result == 0 && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		result = each(ctx, cert, err);
+		count++;
 	}
-	if (c->count == 0 || !ended())
+	if (result == 0 && (count == 0 || !ended()))
 		result = explain(file, "certificate", ended(), err);
 	ERR_clear_error();
 	BIO_free(bio);
 	return result;
+}
+
+struct chain_reader {
+	struct tls_credential *c;
+	const char *path;
+};
+
+static int add_to_chain(void *ctx, X509 *cert, struct errbuf *err)
+{
+	struct chain_reader *reader = ctx;
+
+	if (reader->c->count == TLS_CHAIN_MAX) {
+		X509_free(cert);
+		errbuf_set(err, "%s: more than %d certificates", reader->path, TLS_CHAIN_MAX);
+		return -1;
+	}
+	reader->c->cert[reader->c->count++] = cert;
+	return 0;
+}
+
+int tls_credential_read_certificates(struct tls_credential *c, const struct config_file *file, struct errbuf *err)
+{
+	struct chain_reader reader = {c, file->path};
+
+	return tls_certificates_read(file, add_to_chain, &reader, err);
 }
 
 /* Called only for an encrypted key. */

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "tls/state_private.h"
+#include "tls/store.h"
 
 static const struct {
 	int wire, number;
@@ -65,6 +66,15 @@ static void read_server_name(struct tls_facts *facts, const SSL *ssl)
 	copy(facts->server_name, sizeof(facts->server_name), state ? state->server_name : NULL);
 }
 
+/* Only for a handshake in which we were the client; an accepted leg's peer is not verified by certificate. */
+static void read_verification(struct tls_facts *facts, const SSL *ssl)
+{
+	if (SSL_is_server(ssl) || !tls_state(ssl))
+		return;
+	facts->unverified = SSL_get0_peer_certificate(ssl) ? tls_unverified(ssl) : "no certificate was shown";
+	facts->verified = !facts->unverified;
+}
+
 void tls_facts_read(struct tls_facts *facts, struct ssl_st *ssl)
 {
 	memset(facts, 0, sizeof(*facts));
@@ -76,6 +86,7 @@ void tls_facts_read(struct tls_facts *facts, struct ssl_st *ssl)
 	copy(facts->cipher, sizeof(facts->cipher), SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
 	read_group(facts, ssl);
 	read_alpn(facts, ssl);
+	read_verification(facts, ssl);
 	facts->resumed = SSL_session_reused(ssl) == 1;
 	facts->extended_master_secret = facts->version_number >= 13 || SSL_get_extms_support(ssl) == 1;
 }
@@ -86,4 +97,5 @@ void tls_facts_leg(const struct tls_facts *facts, struct leg_facts *out)
 	out->encrypted = facts->established;
 	out->tls_version = facts->established ? facts->version_number : 0;
 	out->extended_master_secret = facts->established && facts->extended_master_secret;
+	out->identity_verified = facts->established && facts->verified;
 }

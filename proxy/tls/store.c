@@ -53,6 +53,13 @@ struct tls_store *tls_store_new(struct config *config, const struct shared_ticke
 		tls_store_unref(&store);
 		return NULL;
 	}
+	if (tls_client_wanted(config)) {
+		store->client = tls_client_context_new(config, err);
+		if (!store->client) {
+			tls_store_unref(&store);
+			return NULL;
+		}
+	}
 	for (size_t i = 0; i < config->domain_count; i++) {
 		if (vhost_init(store, i, err)) {
 			tls_store_unref(&store);
@@ -74,6 +81,7 @@ static void store_free(struct tls_store *store)
 		for (size_t r = 0; r < ROLE_COUNT; r++)
 			SSL_CTX_free(store->vhost[i].ctx[r]);
 	}
+	SSL_CTX_free(store->client);
 	EVP_CIPHER_free(store->ticket_cipher);
 	mem_free(store->vhost);
 	config_unref(&store->config);
@@ -131,11 +139,40 @@ struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *t
 	return ssl;
 }
 
+static struct tls_state *client_state_new(struct tls_store *store, const char *domain, bool must_verify)
+{
+	struct tls_state *state = mem_zalloc(sizeof(*state));
+
+	state->store = tls_store_ref(store);
+	state->release = tls_store_unref;
+	state->server_name = mem_strdup(domain);
+	state->must_verify = must_verify;
+	return state;
+}
+
+struct ssl_st *tls_connect(struct tls_store *store, const char *domain, bool must_verify)
+{
+	struct tls_state *state = client_state_new(store, domain, must_verify);
+	SSL *ssl = store->client ? SSL_new(store->client) : NULL;
+
+	if (!ssl || !tls_state_attach(ssl, state)) {
+		SSL_free(ssl);
+		tls_state_free(state);
+		return NULL;
+	}
+	if (tls_name_expect(ssl, domain)) {
+		SSL_free(ssl);
+		return NULL;
+	}
+	SSL_set_connect_state(ssl);
+	return ssl;
+}
+
 const char *tls_certificate_domain(const struct ssl_st *ssl)
 {
 	const struct tls_state *state = tls_state(ssl);
 
-	return state ? state->vhost->domain->name : NULL;
+	return state && state->vhost ? state->vhost->domain->name : NULL;
 }
 
 enum reason tls_failure_reason(const struct ssl_st *ssl)

@@ -35,6 +35,7 @@ void negotiate_free(struct negotiator **n)
 	neg_forget_header(old);
 	mem_free(old->content_ns);
 	mem_free(old->default_domain);
+	mem_free(old->own_header);
 	mem_free(old->own_prefix);
 	mem_free(old);
 }
@@ -93,6 +94,15 @@ void neg_forget_header(struct negotiator *n)
 	n->header_received = false;
 	n->header_sent = false;
 	n->domain[0] = '\0';
+}
+
+void neg_take_back(struct negotiator *n)
+{
+	size_t keep = n->action_taken > n->proceed_at ? n->action_taken : n->proceed_at;
+
+	while (n->action_count > keep)
+		mem_free((void *)(uintptr_t)n->action[--n->action_count].data);
+	neg_note(n, NEG_NOTE_STARTTLS_INJECTION);
 }
 
 static const struct neg_state *row(const struct negotiator *n)
@@ -206,6 +216,16 @@ bool negotiate_is_failed(const struct negotiator *n)
 bool negotiate_in_handshake(const struct negotiator *n)
 {
 	return row(n)->on_secured != NULL;
+}
+
+bool negotiate_awaits_tls(const struct negotiator *n)
+{
+	return row(n)->awaits_tls;
+}
+
+bool negotiate_starttls_offered(const struct negotiator *n)
+{
+	return n->starttls_offered;
 }
 
 const struct stream_header *negotiate_header(const struct negotiator *n)

@@ -365,11 +365,7 @@ static void na_xml_failed(struct negotiator *n, enum reason reason)
 /* Row 15 (CVE-2011-0411): neither <proceed/> nor TLS, if they have not left yet. */
 static void na_injected(struct negotiator *n)
 {
-	size_t keep = n->action_taken > n->proceed_at ? n->action_taken : n->proceed_at;
-
-	while (n->action_count > keep)
-		mem_free((void *)(uintptr_t)n->action[--n->action_count].data);
-	neg_note(n, NEG_NOTE_STARTTLS_INJECTION);
+	neg_take_back(n);
 	neg_fail(n, REASON_STARTTLS_INJECTION);
 }
 

@@ -256,6 +256,20 @@ static const struct reason_info reasons[] = {
 	    .sentence = "The legacy server offers nothing but STARTTLS or compression: it must allow authentication on "
 			"its plaintext side.",
 	},
+    [REASON_BACKEND_TLS] =
+	{
+	    .word = "backend-tls",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .refusal = true,
+	    .sentence = "TLS with the legacy server failed.",
+	},
+    [REASON_BACKEND_INJECTION] =
+	{
+	    .word = "backend-injection",
+	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
+	    .refusal = true,
+	    .sentence = "Bytes were waiting behind the legacy server's answer to STARTTLS.",
+	},
     [REASON_BACKEND_PRE10] =
 	{
 	    .word = "backend-pre10",

@@ -15,6 +15,11 @@ void reply_features_starttls(struct strbuf *out)
 	strbuf_puts(out, "<stream:features><starttls xmlns='" XMPP_NS_TLS "'><required/></starttls></stream:features>");
 }
 
+void reply_starttls(struct strbuf *out)
+{
+	strbuf_puts(out, "<starttls xmlns='" XMPP_NS_TLS "'/>");
+}
+
 void reply_proceed(struct strbuf *out)
 {
 	strbuf_puts(out, "<proceed xmlns='" XMPP_NS_TLS "'/>");

@@ -49,7 +49,11 @@ static void check_loaded(const struct config *config)
 		assert(config_find_domain(config, domain->name) == domain);
 		assert(domain->certificate.data != NULL && domain->private_key.data != NULL);
 		assert(domain->backend.c2s.len > 0 && domain->backend.s2s.len == 0);
-		assert(addr_is_local(&domain->backend.c2s) || domain->backend.allow_remote_plaintext);
+		assert(addr_is_local(&domain->backend.c2s) || domain->backend.allow_remote_plaintext ||
+		       domain->backend.tls == BACKEND_TLS_REQUIRED);
+		assert(domain->backend.tls == BACKEND_TLS_NEVER || config->tls.ca_file.len > 0);
+		assert(domain->backend.tls != BACKEND_TLS_REQUIRED ||
+		       !config_backend_may_plaintext(domain, ROLE_C2S_INBOUND));
 	}
 	assert(config->limits.unauthenticated_stanza >= 10000);
 	assert(config->tls.min_version == 0 || config->tls.min_version >= 12);

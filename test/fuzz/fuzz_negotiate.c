@@ -133,6 +133,7 @@ static void begin(struct run *r, uint8_t flags)
 						 .hosts = hosts,
 						 .new_id = new_id};
 	const struct neg_connect_params connect = {.content_ns = ns,
+						   .tls = flags & 8 ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
 						   .header = HEADER,
 						   .header_len = sizeof(HEADER) - 1,
 						   .strip_compression = (flags & 4) != 0};

@@ -12,6 +12,7 @@ STARTTLS = f"<starttls xmlns='{TLS}'/>".encode()
 PROCEED = f"<proceed xmlns='{TLS}'/>".encode()
 TLS_FAILURE = f"<failure xmlns='{TLS}'/>".encode()
 CLOSE = b"</stream:stream>"
+HEADER_PATTERN = re.compile(rb"<(stream:)?stream\s[^>]*>")
 FEATURES_STARTTLS = f"<stream:features><starttls xmlns='{TLS}'><required/></starttls></stream:features>".encode()
 MECHANISMS = f"<mechanisms xmlns='{SASL}'><mechanism>PLAIN</mechanism></mechanisms>".encode()
 FEATURES_AUTH = b"<stream:features>" + MECHANISMS + b"</stream:features>"

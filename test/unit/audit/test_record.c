@@ -79,6 +79,9 @@ static void fill(struct audit_record *r)
 	r->outer = (struct audit_tls){AUDIT_TRUE,    "1.3",      "TLS_AES_256_GCM_SHA384", "X25519", "xmpp-client",
 				      "example.com", AUDIT_FALSE};
 	r->inner.established = AUDIT_FALSE;
+	r->inner_verification_method = "none";
+	r->inner_verification_result = "unverified";
+	r->inner_verification_reason = "expired";
 	r->verification_method = "none";
 	r->verification_result = "unverified";
 	r->verification_reason = "no-certificate";
@@ -111,7 +114,8 @@ static void full(void **state)
 		"\"verification\":{\"method\":\"none\",\"result\":\"unverified\",\"reason\":\"no-certificate\"},"
 		"\"auth\":{\"method\":\"SCRAM-SHA-1\",\"identity\":\"user@example.com\"},"
 		"\"error\":\"connection-timeout\",\"stanzas\":{\"in\":3,\"out\":0},"
-		"\"inner\":{\"tls\":{\"established\":false}}},"
+		"\"inner\":{\"tls\":{\"established\":false},\"verification\":{\"method\":\"none\","
+		"\"result\":\"unverified\",\"reason\":\"expired\"}}},"
 		"\"tls\":{\"established\":true,\"version\":\"1.3\",\"cipher\":\"TLS_AES_256_GCM_SHA384\","
 		"\"curve\":\"X25519\",\"resumed\":false,\"next_protocol\":\"xmpp-client\","
 		"\"client\":{\"server_name\":\"example.com\"}}}");
@@ -189,8 +193,9 @@ static void everything_hostile(void **state)
 	r.verification_result = r.verification_reason = r.auth_method = r.auth_identity = r.error = text;
 	r.outer.version = r.outer.cipher = r.outer.curve = r.outer.next_protocol = r.outer.server_name = text;
 	r.inner = r.outer;
+	r.inner_verification_method = r.inner_verification_result = r.inner_verification_reason = text;
 	got = audit_record_json(&r, &len);
-	assert_in_range(len, 29 * 2 * 1023, 128 * 1024);
+	assert_in_range(len, 32 * 2 * 1023, 128 * 1024);
 	assert_string_equal(got + len - 4, "\"}}}");
 	mem_free(got);
 }

@@ -95,11 +95,13 @@ static void certificates(void **state)
 }
 
 #define TO(keys) "domains:\n- {name: a.example, certificate: c, private-key: k" keys "}\n" LISTENERS
+#define FAR(key) TO(", backend: {c2s: \"10.0.0.1:5223\", " key "}") "tls: {ca-file: c}\n"
 #define LOOP(a) \
 	"2:68: \"domains[0].backend.c2s\": " a " is where listeners[0] listens: the proxy would connect to itself"
 #define REMOTE(a)                                                                                                    \
 	"2:68: \"domains[0].backend.c2s\": plaintext to " a ", which is neither on loopback nor a Unix socket: put " \
-	"the proxy on that host, or set \"allow-remote-plaintext: true\" if the network between is yours"
+	"the proxy on that host, set \"tls: required\", or set \"allow-remote-plaintext: true\" if the network "     \
+	"between is yours"
 #define NEEDED                                                                                                 \
 	" \"domains[0]\" needs \"backend.c2s\": where the legacy server takes the clients of the c2s-inbound " \
 	"listener "                                                                                            \
@@ -115,6 +117,9 @@ static void backends(void **state)
 	    {TO(", backend: {c2s: \"[::1]:5222\"}"), LOOP("[::1]:5222")},
 	    {TO(", backend: {c2s: \"192.0.2.1:5223\"}"), REMOTE("192.0.2.1:5223")},
 	    {TO(", backend: {c2s: \"10.0.0.1:5223\", allow-remote-plaintext: false}"), REMOTE("10.0.0.1:5223")},
+	    {FAR("tls: required"), ""},
+	    {FAR("tls: opportunistic"), REMOTE("10.0.0.1:5223")},
+	    {FAR("tls: opportunistic, allow-remote-plaintext: true"), ""},
 	    {TO(""), "2:3:" NEEDED},
 	    {TO(", backend: {}"), "2:62:" NEEDED},
 	    {TO(", backend: {c2s: null}"), "2:62:" NEEDED},

@@ -183,8 +183,7 @@ static void later(void **state)
 	    {"dns: {servers: [x], trust-anchor: f, timeout: 6s}\n" REST,
 	     "1:16: " LATER("dns.servers") "\n1:35: " LATER("dns.trust-anchor") "\n1:47: " LATER("dns.timeout: 6s")},
 	    {"tls: {ca-file: c, crl-file: c, client-certificate: require}\n" REST,
-	     "1:16: " LATER("tls.ca-file") "\n1:29: " LATER("tls.crl-file") "\n1:52: " LATER(
-		 "tls.client-certificate: require")},
+	     "1:29: " LATER("tls.crl-file") "\n1:52: " LATER("tls.client-certificate: require")},
 	    {"tls: {ca-file: null, crl-file: ~, client-certificate: no}\n" REST, ""},
 	    {"audit: {signing-key: k}\nadmin: {metrics: \"127.0.0.1:9\"}\n" REST,
 	     "1:22: " LATER("audit.signing-key") "\n2:18: " LATER("admin.metrics")},

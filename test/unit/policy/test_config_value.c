@@ -67,9 +67,8 @@ static void addresses(void **state)
 	    {BACKEND("c2s: 127.0.0.1:1, s2s: null, tls: never, proxy-protocol: none, source: proxy"), ""},
 	    {BACKEND("c2s: 127.0.0.1:1, proxy-protocol: v1"), ""},
 	    {BACKEND("c2s: 127.0.0.1:1, proxy-protocol: v2"), ""},
-	    {BACKEND("c2s: 127.0.0.1:1, tls: required, proxy-protocol: v2, source: client"),
-	     "1:94: \"domains[0].backend.tls: required\" is not available in this version\n"
-	     "1:132: \"domains[0].backend.source: client\" is not available in this version"},
+	    {"tls: {ca-file: c}\n" BACKEND("c2s: 127.0.0.1:1, tls: required, proxy-protocol: v2, source: client"),
+	     "2:132: \"domains[0].backend.source: client\" is not available in this version"},
 	};
 	assert_cases(cases);
 	static const char *const bad[] = {"localhost:5222",  "5222",  "127.0.0.1:0",

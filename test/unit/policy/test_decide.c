@@ -80,11 +80,37 @@ static void what_nobody_knows_is_refused(void **state)
 	assert_refused(MODE_MONITOR, LEVEL_NONE, NULL);
 }
 
+/* What the leg to the legacy server must be, by backend.tls; nothing known is refused. */
+static void the_leg_behind(void **state)
+{
+	(void)state;
+	static const struct {
+		struct leg_facts facts;
+		bool required, opportunistic, remote; /* allowed where plaintext may be, and where it may not */
+	} rows[] = {
+	    {{false, 0, false, false}, false, true, false}, {{false, 0, false, true}, false, true, false},
+	    {{true, 13, true, false}, false, true, true},   {{true, 13, true, true}, true, true, true},
+	    {{true, 12, false, true}, true, true, true},    {{true, 11, true, true}, false, false, false},
+	    {{true, 0, true, true}, false, false, false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct verdict required = policy_decide_backend(true, true, &rows[i].facts);
+		struct verdict local = policy_decide_backend(false, true, &rows[i].facts);
+		struct verdict remote = policy_decide_backend(false, false, &rows[i].facts);
+		assert_int_equal(required.allow, rows[i].required);
+		assert_int_equal(required.reason, rows[i].required ? REASON_NONE : REASON_BACKEND_TLS);
+		assert_int_equal(local.allow, rows[i].opportunistic);
+		assert_int_equal(remote.allow, rows[i].remote);
+	}
+	assert_false(policy_decide_backend(false, true, NULL).allow);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_combination),
 	    cmocka_unit_test(what_nobody_knows_is_refused),
+	    cmocka_unit_test(the_leg_behind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,6 +213,67 @@ static void test_unread_bytes_are_seen(void **state)
 	assert_true(leg_has_unread(t->leg));
 }
 
+/* NEG-8: not even white space, and nothing is taken away. */
+static void test_any_byte_is_seen(void **state)
+{
+	struct far_end *t = *state;
+	assert_false(leg_has_bytes(t->leg));
+	assert_int_equal(send(t->fd, "\n", 1, 0), 1);
+	assert_true(leg_has_bytes(t->leg));
+	assert_true(leg_has_bytes(t->leg));
+	leg_read(t->leg, true);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "\n");
+}
+
+/* The leg is the TLS client: it speaks first, of its own accord, when the last plaintext byte has left. */
+static void test_client_side_begins(void **state)
+{
+	struct far_end *t = *state;
+	char buf[16];
+	SSL *client;
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	client = SSL_new(t->ctx);
+	SSL_set_connect_state(client);
+	leg_send(t->leg, "<starttls/>", 11);
+	leg_start_tls(t->leg, client, NULL, 0);
+	turn(t);
+	assert_null(leg_ssl(t->leg));
+	leg_io_flush(t->io);
+	turn(t);
+	turn(t);
+	assert_non_null(leg_ssl(t->leg));
+	assert_int_equal(recv(t->fd, buf, 11, 0), 11);
+	assert_memory_equal(buf, "<starttls/>", 11);
+	assert_int_equal(recv(t->fd, buf, sizeof(buf), MSG_PEEK), sizeof(buf));
+	assert_int_equal(buf[0], 0x16);
+	t->ssl = server_ssl();
+	SSL_set_fd(t->ssl, t->fd);
+	handshake(t);
+	assert_int_equal(SSL_write(t->ssl, "hello", 5), 5);
+	turn(t);
+	assert_string_equal(strbuf_text(&t->got), "hello");
+	leg_send(t->leg, "secret", 6);
+	leg_io_flush(t->io);
+	assert_int_equal(SSL_read(t->ssl, buf, sizeof(buf)), 6);
+	assert_memory_equal(buf, "secret", 6);
+}
+
+static void test_client_side_meets_plaintext(void **state)
+{
+	struct far_end *t = *state;
+	t->ctx = SSL_CTX_new(TLS_client_method());
+	SSL *client = SSL_new(t->ctx);
+	SSL_set_connect_state(client);
+	leg_start_tls(t->leg, client, NULL, 0);
+	turn(t);
+	assert_int_equal(send(t->fd, "<stream>", 8, 0), 8);
+	turn(t);
+	assert_int_equal(t->ended, 1);
+	assert_int_equal(t->how, LEG_END_TLS);
+	assert_int_equal(t->got.len, 0);
+}
+
 static void test_starttls_waits_for_the_last_plaintext_byte(void **state)
 {
 	struct far_end *t = *state;
@@ -528,6 +589,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_plaintext_both_ways, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_own_address, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_unread_bytes_are_seen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_any_byte_is_seen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_client_side_begins, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_client_side_meets_plaintext, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_starttls_waits_for_the_last_plaintext_byte, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_plaintext_after_start_tls_meets_the_record_parser, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_direct_tls_with_first_bytes, setup, teardown),

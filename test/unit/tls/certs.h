@@ -157,6 +157,7 @@ static inline void certs_config_free(struct config *config)
 		mem_free(d->server_names);
 	}
 	mem_free(config->domains);
+	certs_file_fini(&config->tls.ca_file);
 	mem_free(config->tls.ciphers);
 	mem_free(config->tls.ciphersuites);
 	mem_free(config->tls.groups);

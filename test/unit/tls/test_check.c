@@ -53,11 +53,43 @@ static void test_everything_in_one_run(void **state)
 	certs_free(&old);
 }
 
+static void put_authorities(struct config *config, const char *text)
+{
+	certs_file_fini(&config->tls.ca_file);
+	config->tls.ca_file.path = mem_strdup("ca.pem");
+	config->tls.ca_file.data = mem_strdup(text);
+	config->tls.ca_file.len = strlen(text);
+	config->tls.ca_file.mark = (struct config_mark){30, 5};
+}
+
+/* tls.ca-file is looked at whether a key asks for it or not; the first certificate of it does not make it good. */
+static void test_authorities(void **state)
+{
+	struct cert leaf = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example"}, &ca);
+	struct config *config = one_domain(&leaf, &ca);
+	char *text;
+
+	(void)state;
+	text = mem_printf("%s-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+			  config->domains[0].certificate.data);
+	put_authorities(config, config->domains[0].certificate.data);
+	expect(config, NULL);
+	put_authorities(config, text);
+	expect(config, "E30:tls.ca-file: ca.pem: unreadable certificate: ");
+	config->domains[0].backend.tls = BACKEND_TLS_OPPORTUNISTIC;
+	put_authorities(config, "hello\n");
+	expect(config, "E30:tls.ca-file: ca.pem: no PEM certificate in it");
+	mem_free(text);
+	certs_config_free(config);
+	certs_free(&leaf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_description),
 	    cmocka_unit_test(test_everything_in_one_run),
+	    cmocka_unit_test(test_authorities),
 	};
 
 	return cmocka_run_group_tests(tests, ca_setup, ca_teardown);

@@ -293,6 +293,99 @@ static void test_connect_peer_error(void **state)
 	assert_int_equal(negotiate_peer_error(n), XMPP_ERROR_UNDEFINED_CONDITION);
 }
 
+static int begin_starttls(void)
+{
+	const struct neg_connect_params params = {.content_ns = XMPP_NS_CLIENT,
+						  .tls = NEG_TLS_STARTTLS,
+						  .header = OPEN,
+						  .header_len = strlen(OPEN),
+						  .log_state = log_state};
+
+	states[0] = '\0';
+	n = negotiate_connect_new(&params);
+	new_parser();
+	next(NEG_SEND);
+	return 0;
+}
+
+#define BACKEND_OPEN "<stream:stream id='x' version='1.0' " NS ">"
+
+/* What the backend said in plaintext is not there any more once TLS is up; the header goes out a second time. */
+static void test_connect_starttls_questions(void **state)
+{
+	(void)state;
+	begin_starttls();
+	feed(BACKEND_OPEN);
+	assert_false(negotiate_awaits_tls(n));
+	feed("<stream:features>" STARTTLS "</stream:features>");
+	assert_null(negotiate_features(n));
+	assert_true(negotiate_starttls_offered(n));
+	assert_true(negotiate_awaits_tls(n));
+	assert_false(negotiate_in_handshake(n));
+	assert_memory_equal(next(NEG_SEND).data, STARTTLS, strlen(STARTTLS));
+	feed("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	next(NEG_START_TLS);
+	assert_true(negotiate_awaits_tls(n) && negotiate_in_handshake(n));
+	negotiate_secured(n, NULL);
+	assert_false(negotiate_awaits_tls(n) || negotiate_in_handshake(n));
+	assert_null(negotiate_header(n)->id);
+	next(NEG_RESET_XML);
+	struct neg_action a = next(NEG_SEND);
+
+	assert_int_equal(a.len, strlen(OPEN));
+	assert_memory_equal(a.data, OPEN, a.len);
+	assert_string_equal(states, "wait-open-plain>wait-features-plain wait-features-plain>wait-proceed "
+				    "wait-proceed>handshake handshake>wait-open ");
+}
+
+static void test_connect_starttls_not_offered(void **state)
+{
+	(void)state;
+	begin_starttls();
+	feed(BACKEND_OPEN "<stream:features/>");
+	assert_false(negotiate_starttls_offered(n));
+	assert_true(negotiate_awaits_tls(n));
+}
+
+/* Without an end of the handshake there is no way to READY, whatever is said. */
+static void test_connect_no_way_round_tls(void **state)
+{
+	static const char features[] = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+				       "<mechanism>PLAIN</mechanism></mechanisms></stream:features>";
+
+	(void)state;
+	begin_starttls();
+	feed(BACKEND_OPEN);
+	feed(features);
+	next(NEG_SEND);
+	feed(features);
+	next(NEG_SEND);
+	assert_int_equal(next(NEG_FAIL).reason, REASON_BACKEND_TLS);
+	end(NULL);
+	begin_starttls();
+	negotiate_secured(n, NULL);
+	assert_true(negotiate_is_failed(n));
+}
+
+/* Bytes that stood behind <proceed/> when TLS was about to start, and already had. */
+static void test_connect_injection(void **state)
+{
+	(void)state;
+	for (int taken = 0; taken < 2; taken++) {
+		begin_starttls();
+		feed(BACKEND_OPEN "<stream:features/>");
+		next(NEG_SEND);
+		feed("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+		if (taken)
+			next(NEG_START_TLS);
+		negotiate_injected(n);
+		assert_int_equal(next(NEG_NOTE).note, NEG_NOTE_STARTTLS_INJECTION);
+		assert_int_equal(next(NEG_FAIL).reason, REASON_BACKEND_INJECTION);
+		expect_nothing();
+		end(NULL);
+	}
+}
+
 /* A header that our parser cannot read must still not crash the table. */
 static void test_connect_odd_header(void **state)
 {
@@ -335,6 +428,10 @@ int main(void)
 	    cmocka_unit_test_teardown(test_certificate_domain_must_be_one, end),
 	    cmocka_unit_test_teardown(test_connect_questions, end),
 	    cmocka_unit_test_teardown(test_connect_peer_error, end),
+	    cmocka_unit_test_teardown(test_connect_starttls_questions, end),
+	    cmocka_unit_test_teardown(test_connect_starttls_not_offered, end),
+	    cmocka_unit_test_teardown(test_connect_no_way_round_tls, end),
+	    cmocka_unit_test_teardown(test_connect_injection, end),
 	    cmocka_unit_test_teardown(test_connect_odd_header, end),
 	    cmocka_unit_test_teardown(test_actions_fit, end),
 	};

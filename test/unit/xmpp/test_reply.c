@@ -32,6 +32,8 @@ static void test_negotiation(void **state)
 	reply_features_starttls(&out);
 	check(&out, "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 		    "</stream:features>");
+	reply_starttls(&out);
+	check(&out, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
 	reply_proceed(&out);
 	check(&out, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
 	reply_starttls_failure(&out);

@@ -130,9 +130,12 @@ static void drain(struct run *r)
 		take_action(r, &a);
 }
 
-static bool only_space(const struct strbuf *b)
+/* NEG-7 lets white space stand behind <starttls/>, NEG-8 nothing at all behind <proceed/>. */
+static bool injected(const struct run *r)
 {
-	return strspn(strbuf_text(b), " \t\r\n") == b->len;
+	size_t blanks = r->s->mode == MODE_ACCEPT ? strspn(strbuf_text(&r->input), " \t\r\n") : 0;
+
+	return negotiate_in_handshake(r->n) && r->input.len > blanks;
 }
 
 /* What a session does with a read while a leg is negotiated. */
@@ -148,7 +151,7 @@ static void feed_negotiator(struct run *r, const char *data, size_t len)
 			negotiate_xml_failed(r->n, xmlstream_failure(r->xs)->reason);
 		r->closed = result == XMLSTREAM_CLOSED;
 		strbuf_drain(&r->input, used);
-		if (negotiate_in_handshake(r->n) && !only_space(&r->input))
+		if (injected(r))
 			negotiate_injected(r->n);
 		drain(r);
 	}
@@ -248,6 +251,7 @@ static void begin_negotiator(struct run *r)
 						 .log_state = log_state,
 						 .ctx = r};
 	const struct neg_connect_params connect = {.content_ns = ns,
+						   .tls = s->starttls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
 						   .header = s->header.data,
 						   .header_len = s->header.len,
 						   .strip_compression = !s->keep_compression,

@@ -27,7 +27,7 @@ struct step {
 struct scenario {
 	char file[64], name[96];
 	enum mode mode;
-	bool server, direct_tls, no_split, keep_compression;
+	bool server, direct_tls, starttls, no_split, keep_compression;
 	char default_domain[64];
 	struct strbuf header;
 	unsigned attempts;
@@ -153,6 +153,8 @@ static bool read_param(struct scenario *s, const char *word, const char *rest)
 		s->server = true;
 	else if (strcmp(word, "direct-tls") == 0)
 		s->direct_tls = true;
+	else if (strcmp(word, "starttls") == 0)
+		s->starttls = true;
 	else if (strcmp(word, "split") == 0)
 		s->no_split = strcmp(rest, "never") == 0;
 	else if (strcmp(word, "keep-compression") == 0)

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLS on the leg to the backend, and going on without it where backend.tls is opportunistic. Invariants: no byte may
+ * stand between <proceed/> and our ClientHello (NEG-8); a stream whose leg was encrypted once never goes on in
+ * plaintext; plaintext is taken only where the configuration allows it, on a connection that has heard nothing of TLS.
+ * The operator's log is told once a domain and worker, and once more when it gets better: not once a stream.
+ */
+#include "relay/session_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum news { NEWS_PLAINTEXT = 1 << 0, NEWS_UNVERIFIED = 1 << 1 };
+
+/* Kept by name, not in the configuration: a new one must not make the log say everything again. */
+struct told {
+	struct told *next;
+	unsigned news;
+	char domain[XMPP_DOMAIN_SIZE];
+};
+
+static struct told *told_of(struct engine *e, const char *domain)
+{
+	for (struct told *t = e->told; t != NULL; t = t->next)
+		if (strcmp(t->domain, domain) == 0)
+			return t;
+	struct told *t = mem_zalloc(sizeof(*t));
+	snprintf(t->domain, sizeof(t->domain), "%s", domain);
+	t->next = e->told;
+	e->told = t;
+	return t;
+}
+
+void session_told_free(struct told **told)
+{
+	while (*told != NULL) {
+		struct told *t = *told;
+		*told = t->next;
+		mem_free(t);
+	}
+}
+
+/* Is it new? */
+static bool tell(struct session *s, enum news news)
+{
+	struct told *t = told_of(s->engine, s->domain->name);
+	bool fresh = (t->news & (unsigned)news) == 0;
+	t->news |= (unsigned)news;
+	return fresh;
+}
+
+/* Was the opposite told before? */
+static bool untell(struct session *s, enum news news)
+{
+	struct told *t = told_of(s->engine, s->domain->name);
+	bool was = (t->news & (unsigned)news) != 0;
+	t->news &= ~(unsigned)news;
+	return was;
+}
+
+static bool is_required(const struct session *s)
+{
+	return s->domain->backend.tls == BACKEND_TLS_REQUIRED;
+}
+
+void session_connect_start_tls(struct session *s, size_t behind)
+{
+	struct leg *leg = s->leg[LEG_CONNECT];
+	leg_read(leg, false);
+	if (behind > 0 || leg_has_bytes(leg)) {
+		negotiate_injected(s->negotiation->connect);
+		return;
+	}
+	struct ssl_st *ssl = tls_connect(s->store, s->domain->name, is_required(s));
+	if (ssl == NULL)
+		session_end(s, REASON_INTERNAL, XMPP_ERROR_NONE, "cannot make a TLS context for the backend");
+	else
+		leg_start_tls(leg, ssl, NULL, 0);
+}
+
+void session_connect_secured(struct session *s)
+{
+	const char *domain = s->domain->name;
+	s->inner = mem_zalloc(sizeof(*s->inner));
+	tls_facts_read(s->inner, leg_ssl(s->leg[LEG_CONNECT]));
+	log_debug("stream %s: backend of %s: TLS %s, %s; STARTTLS was %soffered", s->id, domain, s->inner->version,
+		  s->inner->verified ? "verified" : s->inner->unverified,
+		  negotiate_starttls_offered(s->negotiation->connect) ? "" : "not ");
+	if (untell(s, NEWS_PLAINTEXT))
+		log_info("backend of %s: TLS works again", domain);
+	if (s->inner->verified && untell(s, NEWS_UNVERIFIED))
+		log_info("backend of %s: its certificate is verified again", domain);
+	if (!s->inner->verified && tell(s, NEWS_UNVERIFIED))
+		log_warn("backend of %s: %s; taken all the same, because \"backend.tls\" is opportunistic", domain,
+			 s->inner->unverified);
+}
+
+bool session_connect_without_tls(struct session *s, const char *why)
+{
+	struct engine *e = s->engine;
+	bool may =
+	    s->domain->backend.tls == BACKEND_TLS_OPPORTUNISTIC && config_backend_may_plaintext(s->domain, s->role);
+	if (!may || s->without_tls || s->inner != NULL || s->state != SESSION_CONNECT)
+		return false;
+	if (tell(s, NEWS_PLAINTEXT))
+		log_warn("backend of %s: no TLS: %s; going on in plaintext, because \"backend.tls\" is opportunistic",
+			 s->domain->name, why != NULL ? why : "no reason given");
+	log_debug("stream %s: backend without TLS: %s", s->id, why != NULL ? why : "no reason given");
+	s->without_tls = s->dials_again = true;
+	s->starttls_ms = 0;
+	s->dialed_ms = clock_ms();
+	leg_read(s->leg[LEG_CONNECT], false);
+	session_enter(s, SESSION_DIAL);
+	/* We may be inside this very leg's callback. */
+	s->next_again = e->again;
+	e->again = s;
+	event_active(e->reaper, EV_TIMEOUT, 0);
+	return true;
+}
+
+void session_dial_again(struct session *s)
+{
+	s->dials_again = false;
+	if (s->state != SESSION_DIAL)
+		return;
+	leg_free(&s->leg[LEG_CONNECT]);
+	s->leg_closed[LEG_CONNECT] = true;
+	session_dial(s);
+}
+
+const char *session_connect_tls_detail(const struct session *s, const char *detail)
+{
+	const struct leg *leg = s->leg[LEG_CONNECT];
+	if (!is_required(s) || leg_ssl(leg) == NULL || leg_is_secured(leg))
+		return detail;
+	const char *unverified = tls_unverified(leg_ssl(leg));
+	return unverified != NULL ? unverified : detail;
+}
