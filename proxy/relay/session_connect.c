@@ -67,6 +67,18 @@ static void recorded(void *ctx, bool ok)
 	leg_io_flush(io);
 }
 
+void session_record_overdue(struct session *s)
+{
+	const struct audit_trail *trail = &s->engine->p.trail;
+	if (s->config->audit.on_failure == AUDIT_REFUSE) {
+		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, "the audit log did not answer in time");
+		return;
+	}
+	trail->forget(trail->ctx, s->ticket);
+	s->ticket = 0;
+	session_join(s);
+}
+
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
 static void establish(struct session *s)
 {
