@@ -72,6 +72,10 @@ void leg_read(struct leg *leg, bool on);
 void leg_send(struct leg *leg, const void *data, size_t len);
 /* Does more output than high_mark wait for the peer? The source should stop until on_drained. */
 bool leg_is_clogged(const struct leg *leg);
+/* Bytes of output, as they go over the wire, not yet with the kernel. */
+size_t leg_unsent(const struct leg *leg);
+/* Has the peer ended the connection, or lost it? For a leg that is not read: nothing else would tell. */
+bool leg_hung_up(const struct leg *leg);
 
 /*
  * True if the peer has sent anything but white space that nobody has read yet (white space is read and dropped; 4 KiB

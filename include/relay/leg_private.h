@@ -55,8 +55,6 @@ struct leg {
 void leg_wire_out(struct leg *leg, const void *data, size_t len);
 /* Nothing can be sent any more: told to the owner from the write event, never from inside its own call. */
 void leg_break(struct leg *leg);
-/* Bytes of wire output not yet with the kernel. */
-size_t leg_unsent(const struct leg *leg);
 void leg_end(struct leg *leg, enum leg_end how, const char *detail);
 
 /* leg_tls.c: the BIO and everything that calls OpenSSL. */

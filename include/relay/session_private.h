@@ -104,8 +104,10 @@ struct session {
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms;
-	uint64_t starttls_ms; /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
-	uint64_t ticket;      /* of stream-established, 0: none waited for */
+	uint64_t starttls_ms;       /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
+	uint64_t watch_ms;          /* a leg was clogged then; 0: none is watched */
+	size_t stuck[SESSION_LEGS]; /* output that waited when it was looked at last */
+	uint64_t ticket;            /* of stream-established, 0: none waited for */
 	char *from, *to;
 	bool version10;
 	bool authenticated;
@@ -168,6 +170,8 @@ void session_dial(struct session *s);
 void session_connect_timeout(struct session *s);
 /* Whatever goes wrong on the connect side before the legs are joined. */
 void session_backend_failed(struct session *s, enum reason reason, const char *detail);
+/* The audit log has not answered in time. */
+void session_record_overdue(struct session *s);
 /* Tells a backend that is not joined yet why its stream ends (row 49). */
 void session_connect_refuse(struct session *s, enum reason reason);
 
@@ -189,6 +193,8 @@ void session_relay_data(struct session *s, enum session_leg from, const void *da
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail);
 void session_relay_drained(struct session *s);
 void session_relay_end(struct session *s, enum reason reason);
+/* Looks after legs that take nothing: their source is not read, so its end would never be noticed. */
+void session_relay_watch(struct session *s);
 
 /* session_record.c */
 uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,

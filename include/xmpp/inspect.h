@@ -90,9 +90,12 @@ void inspect_free(struct inspector **ins);
 void inspect_feed(struct inspector *ins, enum inspect_side side, const void *data, size_t len);
 /* The plaintext was allowed (ops->plaintext): what the initiator sent is read now. */
 void inspect_go_on(struct inspector *ins);
-/* False while `side` is held back: the caller stops reading that leg until this is true again (ask after every feed of
- * the other side). */
+/* False while `side` is held back or closed: what it sends now is kept, or goes nowhere (ask after every feed of the
+ * other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);
+/* Is something of `side` kept that came while it was held back? The caller reads no more from that leg until it is not.
+ */
+bool inspect_keeps(const struct inspector *ins, enum inspect_side side);
 /* Ends the stream from outside (shutdown, timeout): tells `side` through ops->reply, with its own prefix, by stream
  * error and close tag, or by the close tag alone where the reason has no condition. Once a side; nothing passes to it
  * afterwards. */

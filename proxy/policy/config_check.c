@@ -39,6 +39,8 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 	static const struct config_mark whole_file = {0, 0};
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
+		if (listener->role < 0 || listener->role >= ROLE_COUNT)
+			continue; /* not loaded, and said before */
 		enum level level = (enum level)config->policy.level[listener->role];
 		if (listener->tls == LISTENER_TLS_NONE && !level_allows_plaintext((enum mode)config->mode, level))
 			diag_add(diags, DIAG_ERROR, listener->mark,

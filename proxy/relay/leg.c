@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -331,6 +332,12 @@ void leg_send(struct leg *leg, const void *data, size_t len)
 		leg_wire_out(leg, data, len);
 	else
 		leg_tls_send(leg, data, len);
+}
+
+bool leg_hung_up(const struct leg *leg)
+{
+	struct pollfd p = {.fd = leg->fd, .events = POLLRDHUP};
+	return leg->ended || (poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
 
 bool leg_has_unread(struct leg *leg)

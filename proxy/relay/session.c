@@ -23,6 +23,8 @@
 #define TURNED_AWAY_MAX 64
 /* How long the other side may go on after one side has closed its stream. */
 #define HALF_CLOSED_MS 10000
+/* How often a clogged stream is looked at: the second time nothing has moved, its source must still be there. */
+#define WATCH_MS 5000
 
 static const char *const state_names[] = {"first-byte", "accept", "dial",    "connect",
 					  "record",     "relay",  "closing", "dead"};
@@ -45,6 +47,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t relay_deadline(const struct session *s)
+{
+	const struct config_timeouts *t = &s->config->timeouts;
+	uint64_t watch = s->watch_ms != 0 ? s->watch_ms + WATCH_MS : UINT64_MAX;
+	if (s->half_closed_ms != 0)
+		return earlier(watch, s->half_closed_ms + HALF_CLOSED_MS);
+	if (!s->authenticated)
+		return earlier(watch, s->accepted_ms + (uint64_t)t->authentication);
+	return t->idle > 0 ? earlier(watch, s->active_ms + (uint64_t)t->idle) : watch;
+}
+
 /* When this state's patience ends; UINT64_MAX: never. */
 static uint64_t deadline_of(const struct session *s)
 {
@@ -63,11 +76,7 @@ static uint64_t deadline_of(const struct session *s)
 	case SESSION_DIAL:
 		return earlier(negotiation, s->dialed_ms + (uint64_t)t->connect);
 	case SESSION_RELAY:
-		if (s->half_closed_ms != 0)
-			return s->half_closed_ms + HALF_CLOSED_MS;
-		if (!s->authenticated)
-			return s->accepted_ms + (uint64_t)t->authentication;
-		return t->idle > 0 ? s->active_ms + (uint64_t)t->idle : UINT64_MAX;
+		return relay_deadline(s);
 	case SESSION_CLOSING:
 		return s->half_closed_ms + LINGER_MS;
 	case SESSION_DEAD:
@@ -96,6 +105,17 @@ static void die(struct session *s)
 	event_active(s->engine->reaper, EV_TIMEOUT, 0);
 }
 
+static void run_relay_deadline(struct session *s)
+{
+	if (s->watch_ms != 0 && s->watch_ms + WATCH_MS <= clock_ms()) {
+		session_relay_watch(s);
+		session_rearm(s);
+	} else if (s->half_closed_ms != 0)
+		session_close(s, REASON_CLOSED, "one side closed the stream, the other did not in time");
+	else
+		session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
+}
+
 static void run_deadline(struct session *s)
 {
 	switch (s->state) {
@@ -114,13 +134,10 @@ static void run_deadline(struct session *s)
 		session_connect_timeout(s);
 		return;
 	case SESSION_RECORD:
-		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, "the audit log did not answer in time");
+		session_record_overdue(s);
 		return;
 	case SESSION_RELAY:
-		if (s->half_closed_ms != 0)
-			session_close(s, REASON_CLOSED, "one side closed the stream, the other did not in time");
-		else
-			session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
+		run_relay_deadline(s);
 		return;
 	case SESSION_CLOSING:
 		die(s);

@@ -78,6 +78,18 @@ static struct verdict judge_backend(const struct session *s)
 	return policy_decide_backend(required, config_backend_may_plaintext(s->domain, s->role), &facts);
 }
 
+void session_record_overdue(struct session *s)
+{
+	const struct audit_trail *trail = &s->engine->p.trail;
+	if (s->config->audit.on_failure == AUDIT_REFUSE) {
+		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, "the audit log did not answer in time");
+		return;
+	}
+	trail->forget(trail->ctx, s->ticket);
+	s->ticket = 0;
+	session_join(s);
+}
+
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
 static void establish(struct session *s)
 {

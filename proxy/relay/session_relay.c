@@ -105,14 +105,19 @@ static void op_blind(void *ctx)
 	s->blind = true;
 }
 
+/* Nothing follows the close tag that the backend sent it. */
+static bool can_be_told(const struct session *s)
+{
+	return !inspect_is_closed(s->inspector, INSPECT_RESPONDER);
+}
+
 static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 {
 	struct session *s = ctx;
-	s->told = reason_info(reason)->condition != XMPP_ERROR_NONE;
-	if (culprit == INSPECT_RESPONDER) {
+	bool said = culprit == INSPECT_RESPONDER || reason_info(reason)->condition != XMPP_ERROR_NONE;
+	s->told = said && can_be_told(s);
+	if (culprit == INSPECT_RESPONDER)
 		s->override = XMPP_ERROR_INTERNAL_SERVER_ERROR;
-		s->told = true;
-	}
 	if ((s->noted & (1u << INSPECT_NOTE_STANZA_VIOLATION)) != 0)
 		session_record(s, "stanza-violation", 2, reason, NULL);
 	session_close(s, reason, culprit == INSPECT_RESPONDER ? "caused by the backend" : NULL);
@@ -180,12 +185,15 @@ static void update_reading(struct session *s)
 		return;
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		enum session_leg leg = (enum session_leg)i;
-		/* Who has closed its stream is read on, so that the end of its connection is seen; its bytes go
-		 * nowhere.
-		 */
-		bool wanted = s->blind || inspect_wants(s->inspector, side_of(leg)) ||
-			      inspect_is_closed(s->inspector, side_of(leg));
+		/* Also a leg that is held back, until something has come, and one that has closed its stream: the end
+		 * of the connection must be seen. */
+		bool wanted =
+		    s->blind || inspect_wants(s->inspector, side_of(leg)) || !inspect_keeps(s->inspector, side_of(leg));
 		leg_read(s->leg[leg], wanted && !is_choked(s, leg) && !leg_is_clogged(s->leg[other(leg)]));
+		if (s->watch_ms == 0 && leg_is_clogged(s->leg[leg])) {
+			s->watch_ms = clock_ms();
+			session_rearm(s);
+		}
 	}
 }
 
@@ -251,11 +259,11 @@ static void backend_ended(struct session *s, const char *detail)
 		session_close(s, REASON_BACKEND_CLOSED, detail);
 }
 
-/* A connection has ended in good order, be it that its stream was closed before or that nobody looks at streams. */
+/* A connection has ended in good order: its stream was closed before, or nobody looks at streams, or the other side had
+ * ended and this is the answer. */
 static void ended_well(struct session *s, enum session_leg leg, enum leg_end how)
 {
-	bool over =
-	    s->peer_ended || how == LEG_END_RESET || (!s->blind && leg == LEG_CONNECT) || stream_closed(s, other(leg));
+	bool over = s->peer_ended || how == LEG_END_RESET || stream_closed(s, other(leg));
 	s->peer_ended = true;
 	if (over)
 		session_close(s, REASON_CLOSED, NULL);
@@ -265,14 +273,13 @@ static void ended_well(struct session *s, enum session_leg leg, enum leg_end how
 
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
-	bool clean = how == LEG_END_CLOSED || (s->peer_ended && how == LEG_END_TRUNCATED);
 	if (leg == LEG_CONNECT && (how == LEG_END_RENEGOTIATION || how == LEG_END_TLS))
 		session_end(s, REASON_BACKEND_TLS, XMPP_ERROR_NONE, detail);
 	else if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
 		session_close(s, REASON_TLS_FAILED, detail);
-	else if (stream_closed(s, leg) || (s->blind && clean))
+	else if (stream_closed(s, leg) || s->peer_ended || (s->blind && how == LEG_END_CLOSED))
 		ended_well(s, leg, how);
 	else if (leg == LEG_ACCEPT)
 		session_close(s, REASON_PEER_GONE, detail);
@@ -280,11 +287,30 @@ void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end h
 		backend_ended(s, detail);
 }
 
+/* Output of this leg waits and has not moved since the last look. */
+static bool is_stuck(struct session *s, enum session_leg leg)
+{
+	size_t waiting = leg_is_clogged(s->leg[leg]) ? leg_unsent(s->leg[leg]) : 0;
+	bool stuck = waiting > 0 && waiting == s->stuck[leg];
+	s->stuck[leg] = waiting;
+	return stuck;
+}
+
+void session_relay_watch(struct session *s)
+{
+	for (int i = 0; i < SESSION_LEGS && s->state == SESSION_RELAY; i++) {
+		enum session_leg leg = (enum session_leg)i;
+		if (is_stuck(s, leg) && leg_hung_up(s->leg[other(leg)]))
+			session_relay_ended(s, other(leg), LEG_END_RESET, "and the other side takes nothing");
+	}
+	s->watch_ms = s->stuck[LEG_ACCEPT] + s->stuck[LEG_CONNECT] > 0 ? clock_ms() : 0;
+}
+
 void session_relay_end(struct session *s, enum reason reason)
 {
 	if (s->blind)
 		return; /* where elements begin and end is not known: nothing can be said */
-	s->told = true;
+	s->told = can_be_told(s);
 	inspect_end(s->inspector, INSPECT_INITIATOR, reason);
 	inspect_end(s->inspector, INSPECT_RESPONDER, reason == REASON_SHUTDOWN ? reason : REASON_CLOSED);
 }

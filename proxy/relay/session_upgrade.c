@@ -35,6 +35,8 @@ static void forget_backend(struct session *s)
 	s->domain = NULL;
 	s->half_closed_ms = 0;
 	s->peer_ended = false;
+	s->watch_ms = 0;
+	s->answered[LEG_ACCEPT] = s->answered[LEG_CONNECT] = false;
 }
 
 void session_upgrade(struct session *s)

@@ -405,6 +405,11 @@ bool inspect_wants(const struct inspector *ins, enum inspect_side side)
 	return reads(&ins->dir[side]) || (peeking && !ins->ended && !ins->dir[side].closed);
 }
 
+bool inspect_keeps(const struct inspector *ins, enum inspect_side side)
+{
+	return ins->dir[side].later.len > 0;
+}
+
 void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reason)
 {
 	if (ins->ended)

@@ -24,7 +24,7 @@ struct run {
 	struct strbuf to[INSPECT_SIDES]; /* what each side was sent */
 	struct strbuf events;
 	size_t passed[INSPECT_SIDES], fed[INSPECT_SIDES];
-	bool over, blind;
+	bool over, blind, decided;
 };
 
 static void check(bool good, const char *what)
@@ -96,7 +96,34 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	strbuf_printf(&r->events, "fail %d %d\n", (int)culprit, (int)reason);
 }
 
-static const struct inspect_ops ops = {op_pass, op_reply, op_note, op_authenticated, op_closed, op_blind, op_fail};
+static void op_plaintext(void *ctx)
+{
+	struct run *r = ctx;
+
+	check(!r->over && !r->decided && r->passed[INSPECT_INITIATOR] == 0, "plaintext asked late or twice");
+	r->decided = true;
+	strbuf_puts(&r->events, "plaintext\n");
+}
+
+static void op_starttls(void *ctx, bool clean)
+{
+	struct run *r = ctx;
+
+	(void)clean; /* what is behind it depends on how bytes were cut: the session looks into the kernel as well */
+	check(!r->over && !r->decided && r->passed[INSPECT_INITIATOR] == 0, "starttls after something else");
+	r->over = true;
+	strbuf_puts(&r->events, "starttls\n");
+}
+
+static const struct inspect_ops ops = {.pass = op_pass,
+				       .reply = op_reply,
+				       .note = op_note,
+				       .authenticated = op_authenticated,
+				       .closed = op_closed,
+				       .blind = op_blind,
+				       .fail = op_fail,
+				       .plaintext = op_plaintext,
+				       .starttls = op_starttls};
 
 static void begin(struct run *r, uint8_t flags)
 {
@@ -108,6 +135,8 @@ static void begin(struct run *r, uint8_t flags)
 	    .depth = 8,
 	    .auth_attempts = 2,
 	    .strip_compression = (flags & 2) == 0,
+	    .undecided = (flags & 4) != 0,
+	    .offer_starttls = (flags & 8) != 0,
 	    .initiator_header = HEADER,
 	    .initiator_header_len = sizeof(HEADER) - 1,
 	    .ops = &ops,
@@ -129,6 +158,8 @@ static void feed(struct run *r, enum inspect_side side, const uint8_t *data, siz
 		strbuf_add(&r->to[other(side)], data, len);
 	else
 		inspect_feed(r->ins, side, data, len);
+	if (r->decided)
+		inspect_go_on(r->ins); /* the session does it once the record is acknowledged */
 }
 
 static void run(struct run *r, uint8_t flags, const uint8_t *data, size_t size, size_t piece)

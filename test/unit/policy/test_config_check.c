@@ -57,6 +57,25 @@ static void trust(void **state)
 	}
 }
 
+#define WARNED(what) " warning: " what
+static void plaintext(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {"mode: monitor\n" LISTENERS DOMAINS,
+	     WARNED("\"mode: monitor\" lets plaintext through: what enforce would refuse is only recorded")},
+	    {"policy: {c2s-inbound: may}\n" LISTENERS DOMAINS,
+	     WARNED("\"policy.c2s-inbound: may\" lets plaintext through")},
+	    {"policy: {c2s-inbound: none}\n" LISTENERS DOMAINS,
+	     WARNED("\"policy.c2s-inbound: none\" lets plaintext through")},
+	    {"listeners: [{role: c2s-inbound, address: \"[::]:9\", tls: none}]\n" DOMAINS,
+	     "1:13: \"listeners[0].tls: none\" would refuse every stream: \"policy.c2s-inbound\" is encrypt; remove "
+	     "it, or "
+	     "set the level to may or none"},
+	};
+	assert_cases(cases);
+}
+
 #define NAMED(keys) "- {certificate: c, private-key: k, backend: {c2s: \"127.0.0.1:1\"}, " keys "}\n"
 static void names(void **state)
 {
@@ -141,8 +160,8 @@ static void backends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(listeners),    cmocka_unit_test(trust),    cmocka_unit_test(names),
-	    cmocka_unit_test(certificates), cmocka_unit_test(backends),
+	    cmocka_unit_test(listeners), cmocka_unit_test(plaintext),    cmocka_unit_test(trust),
+	    cmocka_unit_test(names),     cmocka_unit_test(certificates), cmocka_unit_test(backends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,8 +163,6 @@ static void later(void **state)
 {
 	(void)state;
 	static const struct config_case cases[] = {
-	    {"mode: monitor\n" REST, "1:7: " LATER("mode: monitor")},
-	    {"policy: {c2s-inbound: may}\n" REST, "1:23: " LATER("policy.c2s-inbound: may")},
 	    {"policy: {c2s-inbound: verify}\n" REST, "1:23: " LATER("policy.c2s-inbound: verify")},
 	    {"policy: {s2s-inbound: verify, s2s-outbound: verify, c2s-outbound: verify}\n" REST, ""},
 	    {"policy: {s2s-inbound: encrypt}\n" REST, "1:23: " LATER("policy.s2s-inbound: encrypt")},

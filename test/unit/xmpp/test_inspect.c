@@ -81,7 +81,13 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	fails++;
 }
 
-static const struct inspect_ops ops = {op_pass, op_reply, op_note, op_authenticated, op_closed, op_blind, op_fail};
+static const struct inspect_ops ops = {.pass = op_pass,
+				       .reply = op_reply,
+				       .note = op_note,
+				       .authenticated = op_authenticated,
+				       .closed = op_closed,
+				       .blind = op_blind,
+				       .fail = op_fail};
 
 static int begin(void **state)
 {
@@ -229,6 +235,21 @@ static void test_nothing_after_fail(void **state)
 	assert_false(inspect_wants(ins, INSPECT_INITIATOR));
 }
 
+static void test_what_is_kept_while_held_back(void **state)
+{
+	(void)state;
+	feed(INSPECT_RESPONDER, OPEN FEATURES);
+	assert_false(inspect_keeps(ins, INSPECT_INITIATOR));
+	feed(INSPECT_INITIATOR, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>");
+	assert_false(inspect_wants(ins, INSPECT_INITIATOR));
+	assert_false(inspect_keeps(ins, INSPECT_INITIATOR)); /* held back, but nothing came yet */
+	feed(INSPECT_INITIATOR, "<i");
+	assert_true(inspect_keeps(ins, INSPECT_INITIATOR));
+	feed(INSPECT_RESPONDER, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>");
+	assert_false(inspect_keeps(ins, INSPECT_INITIATOR));
+	assert_true(inspect_wants(ins, INSPECT_INITIATOR));
+}
+
 static void test_closed_sides(void **state)
 {
 	(void)state;
@@ -309,6 +330,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_details_end_after_some_elements, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_bytes_are_bounded, begin, end),
 	    cmocka_unit_test_setup_teardown(test_nothing_after_fail, begin, end),
+	    cmocka_unit_test_setup_teardown(test_what_is_kept_while_held_back, begin, end),
 	    cmocka_unit_test_setup_teardown(test_closed_sides, begin, end),
 	    cmocka_unit_test(test_identities),
 	    cmocka_unit_test(test_digest_layers),

@@ -187,7 +187,7 @@ static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t l
 }
 
 static const char *const ins_notes[] = {"note channel-binding", "note stanza-violation", "note identity-mismatch",
-					"note starttls-cut", "note compression-cut"};
+					"note starttls-cut",    "note compression-cut",  "note credentials-exposed"};
 _Static_assert(ARRAY_LEN(ins_notes) == INSPECT_NOTE_COUNT, "note without a word");
 
 static void op_note(void *ctx, enum inspect_note note)
@@ -218,7 +218,13 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	log_word(ctx, culprit == INSPECT_INITIATOR ? "fail I" : "fail R", reason_info(reason)->word);
 }
 
-static const struct inspect_ops ops = {op_pass, op_reply, op_note, op_authenticated, op_closed, op_blind, op_fail};
+static const struct inspect_ops ops = {.pass = op_pass,
+				       .reply = op_reply,
+				       .note = op_note,
+				       .authenticated = op_authenticated,
+				       .closed = op_closed,
+				       .blind = op_blind,
+				       .fail = op_fail};
 
 static void begin_inspector(struct run *r)
 {
