@@ -102,6 +102,7 @@ enum certificate_change { CERTIFICATE_CHANGE_WARN, CERTIFICATE_CHANGE_REFUSE, CE
 
 struct config_policy {
 	int level[ROLE_COUNT]; /* enum level */
+	struct config_mark c2s_inbound_mark;
 	int compression;
 	char **mechanisms_refused;
 	size_t mechanisms_refused_count;
@@ -147,6 +148,7 @@ struct config {
 	char *file;      /* as named on the command line */
 	char *directory; /* that relative paths start from, absolute */
 	int mode;        /* enum mode */
+	struct config_mark mode_mark;
 	int64_t workers; /* 0: auto */
 	char *user;
 	bool user_set; /* said in the file, not the default */

@@ -36,7 +36,6 @@ static void check_listeners(const struct config *config, struct diag_list *diags
 /* What lets plaintext through is said at every start, so that it is not forgotten. */
 static void check_plaintext(const struct config *config, struct diag_list *diags)
 {
-	static const struct config_mark whole_file = {0, 0};
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 		if (listener->role < 0 || listener->role >= ROLE_COUNT)
@@ -44,15 +43,17 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 		enum level level = (enum level)config->policy.level[listener->role];
 		if (listener->tls == LISTENER_TLS_NONE && !level_allows_plaintext((enum mode)config->mode, level))
 			diag_add(diags, DIAG_ERROR, listener->mark,
-				 "\"listeners[%zu].tls: none\" would refuse every stream: \"policy.%s\" is %s; remove it, or set "
+				 "\"listeners[%zu].tls: none\" would refuse every stream: \"policy.%s\" is %s; remove "
+				 "it, or set "
 				 "the level to may or none",
 				 i, role_name((enum role)listener->role), level_name(level));
 	}
 	if (config->mode == MODE_MONITOR)
-		diag_add(diags, DIAG_WARNING, whole_file,
+		diag_add(diags, DIAG_WARNING, config->mode_mark,
 			 "\"mode: monitor\" lets plaintext through: what enforce would refuse is only recorded");
 	else if (level_allows_plaintext(MODE_ENFORCE, (enum level)config->policy.level[ROLE_C2S_INBOUND]))
-		diag_add(diags, DIAG_WARNING, whole_file, "\"policy.c2s-inbound: %s\" lets plaintext through",
+		diag_add(diags, DIAG_WARNING, config->policy.c2s_inbound_mark,
+			 "\"policy.c2s-inbound: %s\" lets plaintext through",
 			 level_name((enum level)config->policy.level[ROLE_C2S_INBOUND]));
 }
 

@@ -233,6 +233,7 @@ static const struct schema_row root_rows[] = {
     {.name = "mode",
      .type = SCHEMA_CHOICE,
      ROOT(mode),
+     .mark = offsetof(struct config, mode_mark),
      .choices = modes,
      .dflt = "enforce",
      .help = "Whether the policy is enforced, or (monitor) only what it would refuse is logged"},

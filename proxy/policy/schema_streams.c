@@ -300,6 +300,7 @@ static const struct schema_choice changes[] = {
 static const struct schema_row policy_rows[] = {
     {.name = "c2s-inbound",
      LEVEL_AT(ROLE_C2S_INBOUND),
+     .mark = offsetof(struct config_policy, c2s_inbound_mark),
      .choices = c2s_levels,
      .dflt = "encrypt",
      .help = "Level for clients that connect to the local domains"},

@@ -57,17 +57,17 @@ static void trust(void **state)
 	}
 }
 
-#define WARNED(what) " warning: " what
+#define WARNED(at, what) at ": warning: " what
 static void plaintext(void **state)
 {
 	(void)state;
 	static const struct config_case cases[] = {
 	    {"mode: monitor\n" LISTENERS DOMAINS,
-	     WARNED("\"mode: monitor\" lets plaintext through: what enforce would refuse is only recorded")},
+	     WARNED("1:7", "\"mode: monitor\" lets plaintext through: what enforce would refuse is only recorded")},
 	    {"policy: {c2s-inbound: may}\n" LISTENERS DOMAINS,
-	     WARNED("\"policy.c2s-inbound: may\" lets plaintext through")},
+	     WARNED("1:23", "\"policy.c2s-inbound: may\" lets plaintext through")},
 	    {"policy: {c2s-inbound: none}\n" LISTENERS DOMAINS,
-	     WARNED("\"policy.c2s-inbound: none\" lets plaintext through")},
+	     WARNED("1:23", "\"policy.c2s-inbound: none\" lets plaintext through")},
 	    {"listeners: [{role: c2s-inbound, address: \"[::]:9\", tls: none}]\n" DOMAINS,
 	     "1:13: \"listeners[0].tls: none\" would refuse every stream: \"policy.c2s-inbound\" is encrypt; remove "
 	     "it, or "
