@@ -42,7 +42,7 @@ class Ejabberd(Server):
         self.proxied_port = free_port()
         self.proxied_address = f"127.0.0.1:{self.proxied_port}"
         listen = snippet("ejabberd.yml", port=("15222", self.port))
-        self.config = self.write("ejabberd.yml", CONFIG.format(domain=self.domain) + listen + PROXIED.format(port=self.proxied_port))
+        self.config = self.write("ejabberd.yml", self.edit(CONFIG.format(domain=self.domain) + listen + PROXIED.format(port=self.proxied_port)))
         libraries = sorted(glob.glob("/usr/lib/*/ejabberd-*")) or sorted(glob.glob("/usr/lib/ejabberd-*"))
         environment = {"EJABBERD_CONFIG_PATH": self.config, "EJABBERD_LOG_PATH": self.path("ejabberd.log"),
                        "ERL_INETRC": self.write("inetrc", ""), "ERL_CRASH_DUMP_BYTES": "0",
@@ -53,6 +53,11 @@ class Ejabberd(Server):
                  register + 'io:format("registered~n").', env=environment)
         self.wait_port(self.port)
         until(lambda: "registered\n" in self.output(), "the accounts in ejabberd", 20)
+
+    def stop(self):
+        for process in self.processes:  # its own end takes seconds, and nothing is to be kept
+            process.kill()
+        super().stop()
 
 
 def binary(text):

@@ -40,6 +40,7 @@ class Jabberd2(Server):
             local = snippet("jabberd2-c2s.xml", domain=("example.com", self.domain), port=("15222", self.port))
             text, count = re.subn(r"<local>.*?</local>", lambda _: local, text, flags=re.S)
             assert count == 1
+            text = self.edit(text)
         return text
 
     def database(self):

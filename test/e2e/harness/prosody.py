@@ -30,7 +30,7 @@ VirtualHost "{domain}"
 
 
 class Prosody:
-    def __init__(self, users, domain="im.test"):
+    def __init__(self, users, domain="im.test", edit=lambda text: text):
         self.directory = tempfile.mkdtemp(prefix="portcullis-prosody-")
         for name in ("data", "certs"):
             os.mkdir(os.path.join(self.directory, name))
@@ -38,8 +38,8 @@ class Prosody:
         self.address = f"127.0.0.1:{self.port}"
         self.config = os.path.join(self.directory, "prosody.cfg.lua")
         with open(self.config, "w", encoding="ascii") as out:
-            out.write(CONFIG.format(directory=self.directory, domain=domain,
-                                    backend=snippet("prosody.cfg.lua", port=("15222", self.port))))
+            out.write(edit(CONFIG.format(directory=self.directory, domain=domain,
+                                    backend=snippet("prosody.cfg.lua", port=("15222", self.port)))))
         for user, password in users.items():
             subprocess.run(["prosodyctl", "--config", self.config, "register", user, domain, password], check=True,
                            capture_output=True, timeout=30)

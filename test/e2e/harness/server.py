@@ -10,12 +10,13 @@ from .wait import free_port, until
 
 
 class Server:
-    """A plaintext server on a free port of loopback. `processes` end in the order in which they stand there."""
+    """A plaintext server on a free port of loopback. `processes` end in the order in which they stand there. `edit` changes the
+    configuration from what the guide says."""
 
     NAME = "server"
 
-    def __init__(self, users, domain="im.test"):
-        self.users, self.domain, self.processes = users, domain, []
+    def __init__(self, users, domain="im.test", edit=lambda text: text):
+        self.users, self.domain, self.edit, self.processes = users, domain, edit, []
         self.directory = tempfile.mkdtemp(prefix=f"portcullis-{self.NAME}-")
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -24,6 +25,9 @@ class Server:
         except BaseException:
             self.stop()
             raise
+
+    def log(self):
+        return self.output()
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)
