@@ -7,9 +7,13 @@ address; with "resume" it asks for XEP-0198 and resumes; it always connects agai
 import asyncio
 import json
 import logging
+import pathlib
 import sys
 
 import slixmpp
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from harness.slix import dial  # noqa: E402
 
 
 class Talker(slixmpp.ClientXMPP):
@@ -31,7 +35,7 @@ class Talker(slixmpp.ClientXMPP):
         print(json.dumps({"event": event, "tls": transport.version() if transport else None, **more}), flush=True)
 
     def dial(self):
-        self.connect((self.c.get("host", "127.0.0.1"), self.c["port"]), force_starttls=True)
+        dial(self, self.c.get("host", "127.0.0.1"), self.c["port"])
 
     def started(self, _):
         self.send_presence()
@@ -66,4 +70,4 @@ async def run(c):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
-    asyncio.get_event_loop().run_until_complete(run(json.loads(sys.argv[1])))
+    asyncio.run(run(json.loads(sys.argv[1])))
