@@ -178,11 +178,20 @@ static void starttls_failure(struct negotiator *n)
 	neg_fail(n, REASON_STARTTLS_MISUSE);
 }
 
+/* The element has no attributes; loudmouth (mcabber) numbers all that it sends with an `id`, which says nothing here.
+ */
+static bool is_plain_starttls(const struct xml_node *element)
+{
+	size_t known = xml_node_attr(element, "id") != NULL;
+
+	return element->attr_count == known && !element->first_child && element->text_len == 0;
+}
+
 static void take_starttls(struct negotiator *n, const struct xml_node *element)
 {
 	struct strbuf out;
 
-	if (element->attr_count > 0 || element->first_child || element->text_len > 0) {
+	if (!is_plain_starttls(element)) {
 		starttls_failure(n);
 		return;
 	}

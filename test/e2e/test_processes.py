@@ -69,6 +69,7 @@ def test_drain(start, backend, establish):
     assert re.fullmatch(wire.error_pattern("system-shutdown"), data) and how == "fin", data
     server.wait_end()
     assert re.fullmatch(b"<presence/>" + wire.error_pattern("system-shutdown"), server.received), server.received
+    proxy.process.wait(10 * SLOW)  # a second signal would end it at once
     closed, = audit.of(proxy.stop(), "stream-closed", event__code="shutdown")
     assert closed["xmpp"]["error"] == "system-shutdown"
 

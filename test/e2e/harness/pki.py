@@ -57,7 +57,7 @@ class Pki:
         """A good OCSP response for NAME.pem, as DER."""
         leaf, index = self.path(name + ".leaf"), self.path(name + ".index")
         serial = openssl("x509", "-in", leaf, "-noout", "-serial").stdout.decode().strip().partition("=")[2]
-        end = datetime.datetime.utcnow() + datetime.timedelta(days=60)
+        end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=60)
         with open(index, "w", encoding="ascii") as out:
             out.write(f"V\t{end:%y%m%d%H%M%SZ}\t\t{serial}\tunknown\t/CN={name}\n")
         request, response = self.path(name + ".ocsp-request"), self.path(name + ".ocsp")

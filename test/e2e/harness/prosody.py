@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A real legacy server: Prosody without TLS, plaintext on loopback, with accounts of the test's own."""
+"""A real legacy server: Prosody without TLS, plaintext on loopback, with accounts of the test's own. How it is made one is in
+config/backends/prosody.cfg.lua."""
 import os
 import shutil
 import subprocess
 import tempfile
 
+from .snippet import snippet
 from .wait import free_port, until
 
 CONFIG = """
@@ -13,27 +15,22 @@ data_path = "{directory}/data"
 pidfile = "{directory}/prosody.pid"
 certificates = "{directory}/certs"
 log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{directory}/prosody.log" }} }}
-interfaces = {{ "127.0.0.1" }}
 local_interfaces = {{ "127.0.0.1" }}
-c2s_ports = {{ {port} }}
-c2s_direct_tls_ports = {{ }}
 s2s_ports = {{ }}
 s2s_direct_tls_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "roster", "saslauth", "disco", "ping", "posix", "legacyauth" }}
-modules_disabled = {{ "tls", "s2s", "admin_socket" }}
-c2s_require_encryption = false
-allow_unencrypted_plain_auth = true
+modules_enabled = {{ "roster", "saslauth", "disco", "ping", "posix", "legacyauth", "smacks" }}
 authentication = "internal_plain"
-limits = {{ }}
+{backend}
+modules_disabled = {{ "tls", "s2s", "admin_socket" }}
 VirtualHost "{domain}"
 """
 
 
 class Prosody:
-    def __init__(self, users, domain="im.test"):
+    def __init__(self, users, domain="im.test", edit=lambda text: text):
         self.directory = tempfile.mkdtemp(prefix="portcullis-prosody-")
         for name in ("data", "certs"):
             os.mkdir(os.path.join(self.directory, name))
@@ -41,7 +38,8 @@ class Prosody:
         self.address = f"127.0.0.1:{self.port}"
         self.config = os.path.join(self.directory, "prosody.cfg.lua")
         with open(self.config, "w", encoding="ascii") as out:
-            out.write(CONFIG.format(directory=self.directory, port=self.port, domain=domain))
+            out.write(edit(CONFIG.format(directory=self.directory, domain=domain,
+                                    backend=snippet("prosody.cfg.lua", port=("15222", self.port)))))
         for user, password in users.items():
             subprocess.run(["prosodyctl", "--config", self.config, "register", user, domain, password], check=True,
                            capture_output=True, timeout=30)

@@ -11,6 +11,15 @@ import sys
 import slixmpp
 
 
+def dial(client, host, port, direct=False):
+    """TLS or nothing, with either interface: since slixmpp 1.9 attributes say what may be tried."""
+    if hasattr(client, "enable_direct_tls"):
+        client.enable_direct_tls, client.enable_starttls, client.enable_plaintext = direct, not direct, False
+        client.connect(host, port)
+    else:
+        client.connect((host, port), use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+
+
 class Talker(slixmpp.ClientXMPP):
     def __init__(self, jid, password, peer, body, result):
         super().__init__(jid, password)
@@ -47,8 +56,7 @@ async def talk(c, result):
                       f"{other['user']}@{c['domain']}", me["body"], result) for me, other in pair]
     for talker in talkers:
         talker.ca_certs = c["ca"]
-        talker.connect((c.get("host", "127.0.0.1"), c["port"]), use_ssl=c["direct"], force_starttls=not c["direct"],
-                       disable_starttls=c["direct"])
+        dial(talker, c.get("host", "127.0.0.1"), c["port"], c["direct"])
     await asyncio.wait_for(asyncio.gather(*(t.online for t in talkers)), c["timeout"])
     for talker in talkers:
         talker.send_message(mto=talker.peer, mbody=talker.body, mtype="chat")
@@ -71,6 +79,6 @@ def pair(timeout=60, **config):
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)
     SETTINGS, RESULT = json.loads(sys.argv[1]), {}
-    asyncio.get_event_loop().run_until_complete(talk(SETTINGS, RESULT))
+    asyncio.run(talk(SETTINGS, RESULT))
     if not SETTINGS.get("hold"):
         print(json.dumps(RESULT), flush=True)
