@@ -45,7 +45,6 @@ enum reason {
 	REASON_BACKEND_INVALID,       /* what it sent is no XMPP stream */
 	REASON_BACKEND_REFUSED,       /* it answered with a stream error */
 	REASON_BACKEND_MISCONFIGURED, /* only starttls or compression offered: row 23 */
-	REASON_BACKEND_PRE10,         /* no version: not available in this version of portcullis */
 	REASON_RESTRICTED_XML,        /* row 34 */
 	REASON_NOT_WELL_FORMED,       /* row 35 */
 	REASON_ENCODING,              /* row 36 */

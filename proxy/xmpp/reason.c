@@ -249,12 +249,6 @@ static const struct reason_info reasons[] = {
 	    .sentence = "The legacy server offers nothing but STARTTLS or compression: it must allow authentication on "
 			"its plaintext side.",
 	},
-    [REASON_BACKEND_PRE10] =
-	{
-	    .word = "backend-pre10",
-	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
-	    .sentence = "The legacy server speaks XMPP older than 1.0, which is not available in this version.",
-	},
     [REASON_RESTRICTED_XML] =
 	{
 	    .word = "restricted-xml",
