@@ -26,7 +26,8 @@ enum shared_counter {
 	COUNTER_RESUMED,     /* of those, resumed */
 	COUNTER_HANDSHAKES_FAILED,
 	COUNTER_AUTHENTICATED,
-	COUNTER_BYTES_IN, /* plaintext bytes relayed from initiating entities */
+	COUNTER_MECHANISMS_REFUSED, /* SASL attempts with one of policy.mechanisms-refused */
+	COUNTER_BYTES_IN,           /* plaintext bytes relayed from initiating entities */
 	COUNTER_BYTES_OUT,
 	COUNTER_WOULD_REFUSE,  /* mode monitor: what enforce would have refused */
 	COUNTER_ACCEPT_ERRORS, /* accept(2) failed: EMFILE and the like */

@@ -107,7 +107,10 @@ struct session {
 	uint64_t starttls_ms;       /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
 	uint64_t watch_ms;          /* a leg was clogged then; 0: none is watched */
 	size_t stuck[SESSION_LEGS]; /* output that waited when it was looked at last */
-	uint64_t ticket;            /* of stream-established, 0: none waited for */
+	uint64_t rest_ms; /* once authenticated: when to see whether it has come to rest; UINT64_MAX: no need to */
+	bool stirred;     /* bytes came since it was last looked at */
+	bool resting;     /* its inspector was told to rest, and nothing has come since */
+	uint64_t ticket;  /* of stream-established, 0: none waited for */
 	char *from, *to;
 	bool version10;
 	bool authenticated;
@@ -192,6 +195,8 @@ void session_join(struct session *s);
 void session_relay_data(struct session *s, enum session_leg from, const void *data, size_t len);
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail);
 void session_relay_drained(struct session *s);
+/* rest_ms has come: frees what a stream at rest does not need, or looks again later. */
+void session_relay_rest(struct session *s);
 void session_relay_end(struct session *s, enum reason reason);
 /* Looks after legs that take nothing: their source is not read, so its end would never be noticed. */
 void session_relay_watch(struct session *s);

@@ -30,6 +30,10 @@ void stream_header_read(struct stream_header *h, const struct xml_node *root, co
 			size_t count);
 void stream_header_fini(struct stream_header *h);
 
+/* No version, or one below 1.0: who sends that is answered without one, and neither features, STARTTLS nor SASL are
+ * known to it (RFC 6120 section 4.7.5). */
+bool stream_header_is_pre10(const struct stream_header *h);
+
 /*
  * Root element, stream namespace and content namespace (content_ns is "jabber:client" or "jabber:server").
  * Returns REASON_NONE or why it is refused. Prefix-free headers (no content namespace yet) pass.

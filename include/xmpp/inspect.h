@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inspector reads along while two joined legs talk and decides which bytes pass: whole first-level elements as they
- * came (NEG-36), features with byte ranges left out (NEG-12, 13, 24), the stream restart after SASL success and none
- * after SASL2 (NEG-22), the initiating side held back while a SASL step is unanswered (NEG-23), compression and a
- * second STARTTLS refused, attempts counted (SASL-10), mechanism and identity learnt, secrets never kept. No I/O: it
- * calls the operations given to it, never from inside the XML parser.
+ * came (NEG-36), features with byte ranges left out or put in (NEG-12, 13, 24, 31), the header and features that a
+ * backend older than 1.0 does not send (NEG-40), nothing that steers clients around us (NEG-25), the stream restart
+ * after SASL success and none after SASL2 (NEG-22), the initiating side held back while a SASL step is unanswered
+ * (NEG-23), compression and a second STARTTLS refused, attempts counted (SASL-10), mechanism and identity learnt,
+ * secrets never kept. No I/O: it calls the operations given to it, never from inside the XML parser.
  */
 #ifndef PROXY_XMPP_INSPECT_H
 #define PROXY_XMPP_INSPECT_H
@@ -25,6 +26,8 @@ enum inspect_note {
 	INSPECT_NOTE_STARTTLS_CUT,      /* the backend offered STARTTLS inside: cut out */
 	INSPECT_NOTE_COMPRESSION_CUT,
 	INSPECT_NOTE_CREDENTIALS_EXPOSED, /* a password crossed the initiator's plaintext leg */
+	INSPECT_NOTE_STEERING,            /* the backend named another place to connect to: it was not told (NEG-25) */
+	INSPECT_NOTE_MECHANISM_REFUSED,   /* one of policy.mechanisms-refused was asked for (SASL-5), each time */
 	INSPECT_NOTE_COUNT
 };
 
@@ -68,8 +71,12 @@ struct inspect_params {
 	unsigned depth;
 	unsigned auth_attempts; /* failures allowed; the next is policy-violation */
 	bool strip_compression;
-	bool undecided;               /* the initiator's leg is plaintext: its first element tells how it goes on */
-	bool offer_starttls;          /* with undecided: STARTTLS is added to the features and taken */
+	bool undecided;                  /* the initiator's leg is plaintext: its first element tells how it goes on */
+	bool offer_starttls;             /* with undecided: STARTTLS is added to the features and taken */
+	unsigned idle_seconds;           /* timeouts.idle, said after authentication (XEP-0478); 0: none */
+	char *const *mechanisms_refused; /* not copied: must outlive the inspector */
+	size_t mechanisms_refused_count;
+	bool monitor;                 /* policy is noted, not enforced: mechanisms-refused */
 	const void *initiator_header; /* the header already sent on to the responder: read, not passed again */
 	size_t initiator_header_len;
 	const struct inspect_ops *ops;
@@ -79,7 +86,7 @@ struct inspect_params {
 struct inspector;
 
 /* The responder's stream begins at its header: everything it sent goes through inspect_feed. params' strings are
- * copied. */
+ * copied but for mechanisms_refused. */
 struct inspector *inspect_new(const struct inspect_params *params);
 void inspect_free(struct inspector **ins);
 
@@ -90,6 +97,12 @@ void inspect_free(struct inspector **ins);
 void inspect_feed(struct inspector *ins, enum inspect_side side, const void *data, size_t len);
 /* The plaintext was allowed (ops->plaintext): what the initiator sent is read now. */
 void inspect_go_on(struct inspector *ins);
+/*
+ * Gives back what an authenticated stream at rest needs least: the parser of each side that is not within an element.
+ * The next byte makes a new one, so whoever calls this should have seen nothing for a while. Cheap where there is
+ * nothing to give back. Not from inside an operation.
+ */
+void inspect_rest(struct inspector *ins);
 /* False while `side` is held back or closed: what it sends now is kept, or goes nowhere (ask after every feed of the
  * other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);

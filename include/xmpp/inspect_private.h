@@ -21,6 +21,8 @@
 #define INSPECT_ATTRIBUTES_MAX 256
 /* Elements after authentication that are read with their children, in search of the bind result. */
 #define INSPECT_SETTLE_ELEMENTS 20
+/* Places at which one element may be changed. */
+#define INSPECT_EDITS_MAX 64
 
 struct inspect_dir {
 	struct inspector *ins;
@@ -52,15 +54,30 @@ enum inspect_what {
 	INSPECT_FAIL, /* the element is not passed; `reason` and `culprit` say why the stream ends */
 };
 
+/* [start, end) of the stream is left out and `text` stands there instead. */
+struct inspect_edit {
+	uint64_t start, end;
+	size_t text_at, text_len;
+};
+
+/* What is changed of one element, by byte range: ascending, not overlapping. Made where something is, which is seldom.
+ */
+struct inspect_edits {
+	struct strbuf text;
+	size_t count;
+	bool broken; /* too many, or they overlap: refuse the element */
+	struct inspect_edit edit[INSPECT_EDITS_MAX];
+};
+
 /* What is to be done about the event that stopped the parser. */
 struct inspect_verdict {
 	enum inspect_what what;
 	uint64_t start, end;
-	const struct features *cuts; /* pass without these ranges */
-	uint64_t offer_at;           /* STARTTLS of our own is put in here; 0: it is not */
+	struct inspect_edits *edits; /* pass so changed; owned, NULL: as it came */
 	bool note[INSPECT_NOTE_COUNT];
 	void (*put_reply)(struct strbuf *out); /* DROP: the answer of our own */
-	bool invalid_mechanism, sasl2;         /* DROP: the SASL failure of our own */
+	const char *sasl_failure;              /* DROP: the SASL failure of our own, its condition */
+	bool sasl2;                            /* it answers SASL2 */
 	bool header;                           /* the stream header: this direction is open from here on */
 	bool close;                            /* the close tag */
 	bool authenticated;                    /* call the operation */
@@ -81,7 +98,10 @@ struct inspector {
 	char *domain;
 	size_t unauthenticated_limit, stanza_limit;
 	unsigned depth, auth_attempts;
-	bool strip_compression;
+	bool strip_compression, monitor;
+	unsigned idle_seconds;
+	char *const *mechanisms_refused;
+	size_t mechanisms_refused_count;
 
 	/* The plaintext leg of an initiator that may still send <starttls/> (inspect_offer.c). */
 	bool plaintext; /* the leg is not encrypted, undecided or gone on */
@@ -95,22 +115,23 @@ struct inspector {
 	bool reading_first; /* the initiator's first header is being read: it was judged and passed before */
 	bool nested;        /* kept bytes of the initiator are read from within a feed of the responder */
 	bool settled;       /* children are no longer looked at */
+	bool pre10;         /* the initiating entity's stream is older than 1.0: no version and no features go to it */
 	bool features_due;
 	bool channel_binding; /* noted already */
 	bool mismatch;        /* noted already */
 	enum inspect_hold hold;
-	struct features features;
 	unsigned after_auth; /* elements seen since authentication */
 
 	/* authentication; never a secret */
 	unsigned failures;
-	char *method;   /* of the attempt going on, fit to be shown */
-	bool digest;    /* it is DIGEST-MD5: may negotiate a layer */
-	bool responded; /* its first client message has been seen */
-	char *identity; /* claimed by the attempt, or told by the responder: bare JID, "" if unknown */
-	char *reported; /* last told to `authenticated`; NULL before */
-	char *claimed;  /* bare JID of the header's from, or NULL */
-	char *iq_id;    /* of the jabber:iq:auth request outstanding, NULL if none */
+	bool sasl_failed; /* SASL was tried in vain: jabber:iq:auth may not follow (SASL-2) */
+	char *method;     /* of the attempt going on, fit to be shown */
+	bool digest;      /* it is DIGEST-MD5: may negotiate a layer */
+	bool responded;   /* its first client message has been seen */
+	char *identity;   /* claimed by the attempt, or told by the responder: bare JID, "" if unknown */
+	char *reported;   /* last told to `authenticated`; NULL before */
+	char *claimed;    /* bare JID of the header's from, or NULL */
+	char *iq_id;      /* of the jabber:iq:auth request outstanding, NULL if none */
 };
 
 /* inspect_steps.c: the parser's handlers; ctx is a struct inspect_dir. */
@@ -118,6 +139,17 @@ const struct xmlstream_handlers *inspect_handlers(void);
 void inspect_refuse(struct inspect_dir *d, enum inspect_side culprit, enum reason reason);
 /* From now on only names are looked at, where the bind result was seen or does not come. */
 void inspect_settle(struct inspector *ins);
+
+/* inspect_edit.c: changes to what the responder sends, put into the verdict. False: they cannot be made, refuse it. */
+void inspect_edits_free(struct inspect_edits **edits);
+/* The version that the header of an older server lacks, and features behind it (NEG-40). */
+bool inspect_edit_upgrade(struct inspect_dir *d, const struct xml_node *root);
+/* No version towards an initiating entity that sent none (NEG-15). */
+bool inspect_edit_downgrade(struct inspect_dir *d, const struct xml_node *root);
+/* Leaves out what f says (NEG-12, 24); says our limits where they are lower than the responder's (NEG-31). */
+bool inspect_edit_features(struct inspect_dir *d, const struct xml_node *element, const struct features *f, bool offer);
+/* Leaves out where else to connect to (NEG-25), in the element and all below it. */
+bool inspect_edit_location(struct inspect_dir *d, const struct xml_node *element);
 
 /* inspect_sasl.c: elements of authentication, true if it was one and the verdict is filled in. */
 bool inspect_sasl_initiator(struct inspect_dir *d, const struct xml_node *element);

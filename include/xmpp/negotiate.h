@@ -117,8 +117,10 @@ const struct stream_header *negotiate_header(const struct negotiator *n);
 /* Accept: the domain chosen so far, normalised: by the pre-TLS header for the certificate, by the post-TLS header once
  * READY. "" if none. */
 const char *negotiate_domain(const struct negotiator *n);
-/* Connect: the features received where TLS is what it shall be; for READY and for REASON_BACKEND_MISCONFIGURED. NULL
- * before. */
+/*
+ * Connect: the features received where TLS is what it shall be; for READY and for REASON_BACKEND_MISCONFIGURED. NULL
+ * before. For a server older than 1.0, which has none, what the inspector gives the initiating entity instead.
+ */
 const struct features *negotiate_features(const struct negotiator *n);
 /* Connect: the condition of the stream error the far side sent (REASON_BACKEND_REFUSED), else NONE. */
 enum xmpp_error negotiate_peer_error(const struct negotiator *n);

@@ -48,7 +48,6 @@ enum reason {
 	REASON_BACKEND_MISCONFIGURED, /* only starttls or compression offered: row 23 */
 	REASON_BACKEND_TLS,           /* TLS with it could not be had, or it could not prove who it is */
 	REASON_BACKEND_INJECTION,     /* bytes behind its <proceed/> (NEG-8) */
-	REASON_BACKEND_PRE10,         /* no version: not available in this version of portcullis */
 	REASON_RESTRICTED_XML,        /* row 34 */
 	REASON_NOT_WELL_FORMED,       /* row 35 */
 	REASON_ENCODING,              /* row 36 */

@@ -4,6 +4,7 @@
 #define PROXY_XMPP_REPLY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/strbuf.h"
 #include "xmpp/reason.h"
@@ -12,6 +13,17 @@
 void reply_features_starttls(struct strbuf *out);
 /* <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
 void reply_starttls(struct strbuf *out);
+/*
+ * What stands for the features of a server older than 1.0 (NEG-40): the one way to authenticate with it, XEP-0078.
+ * prefix is that of its header, "" for prefix-free. starttls: TLS may still be asked for.
+ */
+void reply_features_pre10(struct strbuf *out, const char *prefix, bool starttls);
+/* XEP-0478, each of the two left out when it is 0. */
+struct stream_limits {
+	uint64_t max_bytes, idle_seconds;
+};
+/* <limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>N</max-bytes></limits> */
+void reply_limits(struct strbuf *out, const struct stream_limits *limits);
 /* <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
 void reply_proceed(struct strbuf *out);
 /* <failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> (the close tag follows separately) */

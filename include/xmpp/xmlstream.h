@@ -50,11 +50,14 @@ const char *xml_node_attr(const struct xml_node *node, const char *name);
 bool xml_node_is(const struct xml_node *node, const char *ns, const char *name);
 /* First child element of that name (name NULL: any name of that namespace; ns NULL: any namespace), or NULL. */
 const struct xml_node *xml_node_child(const struct xml_node *node, const char *ns, const char *name);
+/* The node behind `node` in document order, within `top` and all below it; NULL behind the last. */
+const struct xml_node *xml_node_walk(const struct xml_node *node, const struct xml_node *top);
 
 enum xmlstream_detail {
 	XMLSTREAM_TREE, /* whole first-level elements, with children and text */
-	XMLSTREAM_TOP, /* only the first-level element's own name and attributes: costs nothing per stanza but the parse
-			*/
+	/* Only the first-level element's own name and attributes: costs nothing per stanza but the parse. An element of
+	 * the streams namespace is read whole all the same: it is rare, and its children say what it means. */
+	XMLSTREAM_TOP,
 };
 
 enum xmlstream_step { XMLSTREAM_GO_ON, XMLSTREAM_STOP };
@@ -98,6 +101,13 @@ enum xmlstream_result xmlstream_feed(struct xmlstream *xs, const void *data, siz
 /* Takes effect from the next first-level element on; callable inside a handler. */
 void xmlstream_set_detail(struct xmlstream *xs, enum xmlstream_detail detail);
 void xmlstream_set_element_limit(struct xmlstream *xs, size_t bytes);
+
+/*
+ * Gives the memory of the parser back where nothing is half read; the next byte that is no white space makes a new one
+ * that knows the header's namespaces, and all goes on as if nothing had happened. False, and nothing changes, where an
+ * element is incomplete or the header is not whole. Not from inside a handler.
+ */
+bool xmlstream_rest(struct xmlstream *xs);
 
 /*
  * Offset behind the last complete event or white space between elements: bytes before it are whole elements and may be

@@ -20,7 +20,7 @@ enum xmlstream_run {
 };
 
 struct xmlstream {
-	struct XML_ParserStruct *parser; /* expat's XML_Parser */
+	struct XML_ParserStruct *parser; /* expat's XML_Parser; NULL while at rest, and when there was no memory */
 	const struct xmlstream_handlers *handlers;
 	void *ctx;
 	struct xmlstream_limits limits;
@@ -36,7 +36,10 @@ struct xmlstream {
 	uint64_t fed; /* bytes taken: expat has them, but for what is in `carry` */
 	uint64_t at;  /* offset of the next byte the caller owes us */
 	uint64_t done;
+	uint64_t base; /* our offset of expat's byte 0: not 0 in a parser that was made anew behind the header */
 	uint64_t elements;
+	char *root_tag; /* opens the root in a new parser: its name and namespaces. NULL: none, or too long to keep */
+	size_t root_tag_len;
 	bool begun, opened;
 	bool asleep;        /* expat is suspended */
 	bool close_pending; /* the header was self-closing and on_open said STOP */
@@ -53,7 +56,7 @@ struct xmlstream {
 void xmlstream_fail(struct xmlstream *xs, enum reason reason, const char *what, uint64_t where);
 /* How many of the len bytes are white space, from the first on. */
 size_t xmlstream_blanks(const char *text, size_t len);
-/* Installs the handlers into a new parser. */
+/* Installs the handlers into a parser. */
 void xmlstream_attach(struct xmlstream *xs);
 /* The stream's end tag: tells the owner, once. */
 void xmlstream_end(struct xmlstream *xs);

@@ -47,6 +47,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t idle_deadline(const struct session *s)
+{
+	int64_t idle = s->config->timeouts.idle;
+	return idle > 0 ? s->active_ms + (uint64_t)idle : UINT64_MAX;
+}
+
 static uint64_t relay_deadline(const struct session *s)
 {
 	const struct config_timeouts *t = &s->config->timeouts;
@@ -55,7 +61,7 @@ static uint64_t relay_deadline(const struct session *s)
 		return earlier(watch, s->half_closed_ms + HALF_CLOSED_MS);
 	if (!s->authenticated)
 		return earlier(watch, s->accepted_ms + (uint64_t)t->authentication);
-	return t->idle > 0 ? earlier(watch, s->active_ms + (uint64_t)t->idle) : watch;
+	return earlier(watch, earlier(idle_deadline(s), s->rest_ms));
 }
 
 /* When this state's patience ends; UINT64_MAX: never. */
@@ -112,6 +118,8 @@ static void run_relay_deadline(struct session *s)
 		session_rearm(s);
 	} else if (s->half_closed_ms != 0)
 		session_close(s, REASON_CLOSED, "one side closed the stream, the other did not in time");
+	else if (s->authenticated && idle_deadline(s) > clock_ms())
+		session_relay_rest(s);
 	else
 		session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
 }

@@ -13,6 +13,8 @@
 #include "base/mem.h"
 
 #define AUTH_ATTEMPTS 5
+/* A stream that was silent for so long gives its parsers back; it may last twice as long until that is noticed. */
+#define REST_MS 10000
 
 static enum session_leg leg_of(enum inspect_side side)
 {
@@ -53,6 +55,8 @@ static void op_note(void *ctx, enum inspect_note note)
 {
 	struct session *s = ctx;
 	unsigned bit = 1u << note;
+	if (note == INSPECT_NOTE_MECHANISM_REFUSED)
+		shared_count(s->engine->slot, COUNTER_MECHANISMS_REFUSED, 1);
 	if ((s->noted & bit) != 0)
 		return;
 	s->noted |= bit;
@@ -74,6 +78,13 @@ static void op_note(void *ctx, enum inspect_note note)
 	case INSPECT_NOTE_CREDENTIALS_EXPOSED:
 		session_record(s, "credentials-exposed", 3, REASON_PLAINTEXT_AUTH, NULL);
 		return;
+	case INSPECT_NOTE_STEERING:
+		log_warn("stream %s: the backend of %s names another place to connect to: clients are not told", s->id,
+			 s->domain->name);
+		return;
+	case INSPECT_NOTE_MECHANISM_REFUSED:
+		log_warn("stream %s: a mechanism of policy.mechanisms-refused was asked for", s->id);
+		return;
 	case INSPECT_NOTE_COUNT:
 		return;
 	}
@@ -85,6 +96,7 @@ static void op_authenticated(void *ctx, const char *method, const char *identity
 	if (!s->authenticated)
 		shared_count(s->engine->slot, COUNTER_AUTHENTICATED, 1);
 	s->authenticated = true;
+	s->rest_ms = clock_ms() + REST_MS;
 	snprintf(s->auth_method, sizeof(s->auth_method), "%s", method);
 	mem_free(s->auth_identity);
 	s->auth_identity = mem_strdup(identity);
@@ -222,8 +234,33 @@ static void feed(struct session *s, enum session_leg from, const void *data, siz
 	}
 }
 
+/* Nothing on the way of a byte but a mark: the janitor looks at it. */
+static void stir(struct session *s)
+{
+	s->stirred = true;
+	if (!s->resting)
+		return;
+	s->resting = false;
+	s->rest_ms = clock_ms() + REST_MS;
+	session_rearm(s);
+}
+
+void session_relay_rest(struct session *s)
+{
+	if (s->stirred || s->blind) {
+		s->stirred = false;
+		s->rest_ms = s->blind ? UINT64_MAX : clock_ms() + REST_MS;
+	} else {
+		inspect_rest(s->inspector);
+		s->resting = true;
+		s->rest_ms = UINT64_MAX;
+	}
+	session_rearm(s);
+}
+
 void session_relay_data(struct session *s, enum session_leg from, const void *data, size_t len)
 {
+	stir(s);
 	if (s->config->timeouts.idle > 0)
 		s->active_ms = clock_ms();
 	feed(s, from, data, len);
@@ -336,6 +373,10 @@ void session_join(struct session *s)
 	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
 	    .undecided = !secured,
 	    .offer_starttls = offer,
+	    .idle_seconds = (unsigned)((s->config->timeouts.idle + 999) / 1000),
+	    .mechanisms_refused = s->config->policy.mechanisms_refused,
+	    .mechanisms_refused_count = s->config->policy.mechanisms_refused_count,
+	    .monitor = s->config->mode == MODE_MONITOR,
 	    .initiator_header = n->header.data,
 	    .initiator_header_len = n->header.len,
 	    .ops = &ops,

@@ -37,9 +37,24 @@ static bool is_plus(const struct xml_node *mechanism)
 	return len > suffix_len && memcmp(mechanism->text + len - suffix_len, suffix, suffix_len) == 0;
 }
 
+/* XEP-0440's list stands beside the mechanisms, but some put it among them or below SASL2's <inline/>. */
+static bool lists_channel_binding(const struct xml_node *list)
+{
+	const struct xml_node *node = list;
+
+	while (node != NULL) {
+		if (xml_node_is(node, XMPP_NS_SASL_CB, "sasl-channel-binding"))
+			return true;
+		node = xml_node_walk(node, list);
+	}
+	return false;
+}
+
 /* An empty list, which real servers send, offers nothing. */
 static void read_mechanisms(struct features *f, const struct xml_node *list, const char *ns)
 {
+	if (lists_channel_binding(list))
+		f->channel_binding = true;
 	for (const struct xml_node *m = list->first_child; m != NULL; m = m->next) {
 		if (!xml_node_is(m, ns, "mechanism"))
 			continue;

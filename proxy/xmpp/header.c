@@ -103,6 +103,11 @@ void stream_header_fini(struct stream_header *h)
 	memset(h, 0, sizeof(*h));
 }
 
+bool stream_header_is_pre10(const struct stream_header *h)
+{
+	return !h->has_version || (h->version_valid && h->major == 0);
+}
+
 enum reason stream_header_check(const struct stream_header *h, const char *content_ns)
 {
 	if (h->ns == NULL || strcmp(h->ns, XMPP_NS_STREAM) != 0)

@@ -89,13 +89,13 @@ static void send_reply(struct inspector *ins, const struct inspect_verdict *v)
 {
 	struct strbuf out;
 
-	if (!v->put_reply && !v->invalid_mechanism)
+	if (!v->put_reply && !v->sasl_failure)
 		return;
 	strbuf_init(&out, 1024);
 	if (v->put_reply)
 		v->put_reply(&out);
 	else
-		reply_sasl_failure(&out, v->sasl2, "invalid-mechanism");
+		reply_sasl_failure(&out, v->sasl2, v->sasl_failure);
 	ins->ops->reply(ins->ctx, INSPECT_INITIATOR, out.data, out.len);
 	strbuf_fini(&out);
 }
@@ -107,19 +107,18 @@ static void tell_notes(struct inspector *ins, const struct inspect_verdict *v)
 			ins->ops->note(ins->ctx, (enum inspect_note)i);
 }
 
-static void pass_without_cuts(struct inspect_dir *d, const struct inspect_verdict *v)
+static void pass_edited(struct inspect_dir *d, const struct inspect_verdict *v)
 {
-	static const char offer[] = "<starttls xmlns='" XMPP_NS_TLS "'/>";
+	const struct inspect_edits *e = v->edits;
 
-	if (v->offer_at > 0) {
-		take(d, v->offer_at, true);
-		emit(d, offer, sizeof(offer) - 1);
-	}
-	if (v->cuts) {
-		for (size_t i = 0; i < v->cuts->cut_count; i++) {
-			take(d, v->cuts->cut[i].start, true);
-			take(d, v->cuts->cut[i].end, false);
-		}
+	for (size_t i = 0; e && i < e->count; i++) {
+		const struct inspect_edit *edit = &e->edit[i];
+
+		take(d, edit->start, true);
+		if (edit->text_len > 0 && !d->muted)
+			d->ins->ops->reply(d->ins->ctx, inspect_other(d->side), e->text.data + edit->text_at,
+					   edit->text_len);
+		take(d, edit->end, false);
 	}
 	take(d, v->end, true);
 }
@@ -172,7 +171,7 @@ static void carry_out_pass(struct inspect_dir *d, const struct inspect_verdict *
 {
 	struct inspector *ins = d->ins;
 
-	pass_without_cuts(d, v);
+	pass_edited(d, v);
 	if (v->header)
 		mark_opened(d);
 	if (v->authenticated)
@@ -187,26 +186,33 @@ static void carry_out_pass(struct inspect_dir *d, const struct inspect_verdict *
 		inspect_fail(ins, v->culprit, v->reason, false);
 }
 
+static void carry_out_drop(struct inspect_dir *d, const struct inspect_verdict *v)
+{
+	struct inspector *ins = d->ins;
+
+	take(d, v->end, false);
+	if (v->what == INSPECT_FAIL) {
+		inspect_fail(ins, v->culprit, v->reason, v->tls_failure);
+		return;
+	}
+	send_reply(ins, v);
+	if (v->then_fail)
+		inspect_fail(ins, v->culprit, v->reason, false);
+}
+
 /* The parser stopped at an event; everything behind it is still unread. */
 static void carry_out(struct inspect_dir *d)
 {
-	struct inspector *ins = d->ins;
-	struct inspect_verdict v = ins->verdict;
+	struct inspect_verdict v = d->ins->verdict;
 
 	take(d, v.start, true);
-	tell_notes(ins, &v);
-	if (v.what == INSPECT_PASS) {
+	tell_notes(d->ins, &v);
+	if (v.what == INSPECT_PASS)
 		carry_out_pass(d, &v);
-		return;
-	}
-	take(d, v.end, false);
-	if (v.what == INSPECT_FAIL) {
-		inspect_fail(ins, v.culprit, v.reason, v.tls_failure);
-		return;
-	}
-	send_reply(ins, &v);
-	if (v.then_fail)
-		inspect_fail(ins, v.culprit, v.reason, false);
+	else
+		carry_out_drop(d, &v);
+	inspect_edits_free(&v.edits);
+	d->ins->verdict.edits = NULL;
 }
 
 static void violation(struct inspect_dir *d, enum reason reason)
@@ -348,6 +354,10 @@ struct inspector *inspect_new(const struct inspect_params *params)
 	ins->depth = params->depth;
 	ins->auth_attempts = params->auth_attempts;
 	ins->strip_compression = params->strip_compression;
+	ins->idle_seconds = params->idle_seconds;
+	ins->mechanisms_refused = params->mechanisms_refused;
+	ins->mechanisms_refused_count = params->mechanisms_refused_count;
+	ins->monitor = params->monitor;
 	ins->features_due = true;
 	ins->offer_starttls = params->offer_starttls;
 	for (int side = 0; side < INSPECT_SIDES; side++) {
@@ -395,6 +405,14 @@ void inspect_go_on(struct inspector *ins)
 		return;
 	ins->hold = INSPECT_HOLD_NONE;
 	run_later(&ins->dir[INSPECT_INITIATOR]);
+}
+
+void inspect_rest(struct inspector *ins)
+{
+	if (ins->ended || !ins->authenticated)
+		return;
+	for (int side = 0; side < INSPECT_SIDES; side++)
+		(void)xmlstream_rest(ins->dir[side].xs);
 }
 
 bool inspect_wants(const struct inspector *ins, enum inspect_side side)

@@ -97,7 +97,7 @@ void inspect_tell_tls_failure(struct inspector *ins)
 
 static bool is_backend_reason(enum reason reason)
 {
-	return reason >= REASON_BACKEND_DOWN && reason <= REASON_BACKEND_PRE10;
+	return reason >= REASON_BACKEND_DOWN && reason <= REASON_BACKEND_MISCONFIGURED;
 }
 
 /* Rows 6, 7, 14, 23, 34-39: the culprit gets the error of the table, the other a close tag; but an initiating entity

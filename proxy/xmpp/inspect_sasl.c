@@ -21,12 +21,20 @@ static void replace(char **slot, const char *text)
 	*slot = fresh;
 }
 
+/* Without regard to case and to blanks around it: a lenient server may take the name so. */
+static bool is_mechanism(const char *mechanism, const char *name)
+{
+	size_t len = strlen(name);
+
+	mechanism += strspn(mechanism, " \t\r\n");
+	return strncasecmp(mechanism, name, len) == 0 && mechanism[len + strspn(mechanism + len, " \t\r\n")] == '\0';
+}
+
 /* Mechanisms that put a layer of their own over everything behind success (SASL-6). */
 static bool needs_layer(const char *mechanism)
 {
-	/* Without regard to case: a lenient server may take the name so. */
-	return strcasecmp(mechanism, "GSSAPI") == 0 || strcasecmp(mechanism, "GSS-SPNEGO") == 0 ||
-	       strcasecmp(mechanism, "KERBEROS_V4") == 0;
+	return is_mechanism(mechanism, "GSSAPI") || is_mechanism(mechanism, "GSS-SPNEGO") ||
+	       is_mechanism(mechanism, "KERBEROS_V4");
 }
 
 static bool failed_too_often(const struct inspector *ins)
@@ -47,15 +55,34 @@ static void count_failure(struct inspect_dir *d)
 	v->reason = REASON_AUTH_ATTEMPTS;
 }
 
-/* SASL failure invalid-mechanism, not forwarded; the stream goes on (RFC 6120 section 6.5.7). */
-static void refuse_mechanism(struct inspect_dir *d, bool sasl2)
+/* Nothing of the attempt is left: a response or a success that follows belongs to none. */
+static void sasl_fails(struct inspect_dir *d)
+{
+	d->ins->sasl_failed = true;
+	mem_free(d->ins->method);
+	d->ins->method = NULL;
+	count_failure(d);
+}
+
+/* A SASL failure of our own, not forwarded; the stream goes on (RFC 6120 sections 6.5.7 and 6.5.9). */
+static void refuse_mechanism(struct inspect_dir *d, bool sasl2, const char *condition)
 {
 	struct inspect_verdict *v = &d->ins->verdict;
 
 	v->what = INSPECT_DROP;
-	v->invalid_mechanism = true;
+	v->sasl_failure = condition;
 	v->sasl2 = sasl2;
-	count_failure(d);
+	sasl_fails(d);
+}
+
+/* SASL-5: the offered list is the responder's own word and stays; what policy refuses is refused when it is asked for.
+ */
+static bool is_refused(const struct inspector *ins, const char *mechanism)
+{
+	for (size_t i = 0; i < ins->mechanisms_refused_count; i++)
+		if (is_mechanism(mechanism, ins->mechanisms_refused[i]))
+			return true;
+	return false;
 }
 
 /* The client's first message has the name in it, be it in the request or in the first response. */
@@ -83,12 +110,19 @@ static void begin_attempt(struct inspect_dir *d, const struct xml_node *element,
 	const struct xml_node *initial = sasl2 ? xml_node_child(element, XMPP_NS_SASL2, "initial-response") : element;
 
 	if (mechanism && needs_layer(mechanism)) {
-		refuse_mechanism(d, sasl2);
+		refuse_mechanism(d, sasl2, "invalid-mechanism");
 		return;
+	}
+	if (mechanism && is_refused(ins, mechanism)) {
+		ins->verdict.note[INSPECT_NOTE_MECHANISM_REFUSED] = true;
+		if (!ins->monitor) {
+			refuse_mechanism(d, sasl2, "mechanism-too-weak");
+			return;
+		}
 	}
 	replace(&ins->method, inspect_method_name(mechanism));
 	replace(&ins->identity, "");
-	ins->digest = mechanism && strcasecmp(mechanism, "DIGEST-MD5") == 0;
+	ins->digest = mechanism && is_mechanism(mechanism, "DIGEST-MD5");
 	ins->responded = false;
 	ins->hold = INSPECT_HOLD_ANSWER;
 	if (initial)
@@ -181,7 +215,7 @@ bool inspect_sasl_responder(struct inspect_dir *d, const struct xml_node *elemen
 	if (ins->hold == INSPECT_HOLD_ANSWER && !ins->iq_id)
 		ins->hold = INSPECT_HOLD_NONE;
 	if (strcmp(element->name, "failure") == 0)
-		count_failure(d);
+		sasl_fails(d);
 	return true;
 }
 
@@ -224,7 +258,7 @@ bool inspect_iq_initiator(struct inspect_dir *d, const struct xml_node *element)
 	    (!xml_node_child(query, XMPP_NS_IQ_AUTH, "password") && !xml_node_child(query, XMPP_NS_IQ_AUTH, "digest")))
 		return false;
 	/* SASL-2: XEP-0078 may not be fallen back to when SASL has failed. */
-	if (ins->method && ins->failures > 0 && strcmp(ins->method, XMPP_NS_IQ_AUTH) != 0) {
+	if (ins->sasl_failed) {
 		inspect_refuse(d, INSPECT_INITIATOR, REASON_AUTH_ATTEMPTS);
 		return true;
 	}

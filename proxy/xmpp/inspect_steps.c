@@ -43,16 +43,41 @@ static enum reason check_initiator_header(const struct inspector *ins, const str
 	return REASON_NONE;
 }
 
-/* Inside the stream features are due, and those only a 1.0 header promises. */
-static enum reason check_responder_header(const struct inspector *ins, const struct stream_header *h)
+/* No features are due, or none come: the initiating entity need not wait for them. */
+static void expect_no_features(struct inspector *ins)
 {
-	enum reason reason = stream_header_check(h, ins->content_ns);
+	ins->features_due = false;
+	if (ins->hold == INSPECT_HOLD_FEATURES)
+		ins->hold = INSPECT_HOLD_NONE;
+}
 
-	if (reason != REASON_NONE)
-		return reason;
-	if (!h->has_version || (h->version_valid && h->major == 0))
-		return REASON_BACKEND_PRE10;
-	return h->version_valid ? REASON_NONE : REASON_BACKEND_INVALID;
+/*
+ * The initiating entity sees the version it asked for: none where its own header has none (NEG-15), and 1.0 with
+ * features where the backend is older (NEG-40); but a backend that did SASL is none that is older.
+ */
+static enum reason match_versions(struct inspect_dir *d, const struct xml_node *root, const struct stream_header *h)
+{
+	struct inspector *ins = d->ins;
+	bool good = true;
+
+	if (ins->pre10) {
+		expect_no_features(ins);
+		good = inspect_edit_downgrade(d, root);
+	} else if (stream_header_is_pre10(h)) {
+		expect_no_features(ins);
+		good = !ins->authenticated && inspect_edit_upgrade(d, root);
+	} else {
+		good = h->version_valid;
+	}
+	return good ? REASON_NONE : REASON_BACKEND_INVALID;
+}
+
+static enum reason check_responder_header(struct inspect_dir *d, const struct xml_node *root,
+					  const struct stream_header *h)
+{
+	enum reason reason = stream_header_check(h, d->ins->content_ns);
+
+	return reason != REASON_NONE ? reason : match_versions(d, root, h);
 }
 
 static void note_claimed(struct inspector *ins, const struct stream_header *h)
@@ -73,7 +98,7 @@ static enum xmlstream_step on_open(void *ctx, const struct xml_node *root, const
 
 	stream_header_read(&h, root, decls, decl_count);
 	enum reason reason =
-	    d->side == INSPECT_INITIATOR ? check_initiator_header(ins, &h) : check_responder_header(ins, &h);
+	    d->side == INSPECT_INITIATOR ? check_initiator_header(ins, &h) : check_responder_header(d, root, &h);
 
 	v->what = INSPECT_PASS;
 	v->header = true;
@@ -84,46 +109,68 @@ static enum xmlstream_step on_open(void *ctx, const struct xml_node *root, const
 		mem_free(d->prefix);
 		d->prefix = mem_strdup(root->prefix);
 	}
-	if (d->side == INSPECT_INITIATOR)
+	if (d->side == INSPECT_INITIATOR) {
 		note_claimed(ins, &h);
+		ins->pre10 = stream_header_is_pre10(&h);
+	}
 	stream_header_fini(&h);
 	return XMLSTREAM_STOP;
 }
 
-/* NEG-12, 13, 24; SASL-3. */
+/* NEG-12, 13, 24, 31; SASL-3. */
 static void take_features(struct inspect_dir *d, const struct xml_node *element)
 {
 	struct inspector *ins = d->ins;
 	struct inspect_verdict *v = &ins->verdict;
-	struct features *f = &ins->features;
+	struct features f;
 
-	features_read(f, element, ins->strip_compression);
+	features_read(&f, element, ins->strip_compression);
 	ins->features_due = false;
-	if (ins->plaintext && ins->offer_starttls && !ins->authenticated && element->open_end < element->end)
-		v->offer_at = element->open_end;
-	if (f->too_many_cuts || (!ins->authenticated && v->offer_at == 0 && features_emptied(f))) {
+	bool offer = ins->plaintext && ins->offer_starttls && !ins->authenticated && element->open_end < element->end;
+	if (f.too_many_cuts || (!ins->authenticated && !offer && features_emptied(&f)) ||
+	    !inspect_edit_features(d, element, &f, offer)) {
 		inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_MISCONFIGURED);
 		return;
 	}
-	v->cuts = f;
-	v->note[INSPECT_NOTE_CHANNEL_BINDING] = f->channel_binding && !ins->channel_binding;
-	v->note[INSPECT_NOTE_STARTTLS_CUT] = f->starttls;
-	v->note[INSPECT_NOTE_COMPRESSION_CUT] = f->compression && ins->strip_compression;
-	ins->channel_binding = ins->channel_binding || f->channel_binding;
+	v->note[INSPECT_NOTE_CHANNEL_BINDING] = f.channel_binding && !ins->channel_binding;
+	v->note[INSPECT_NOTE_STARTTLS_CUT] = f.starttls;
+	v->note[INSPECT_NOTE_COMPRESSION_CUT] = f.compression && ins->strip_compression;
+	ins->channel_binding = ins->channel_binding || f.channel_binding;
 	if (ins->hold == INSPECT_HOLD_FEATURES)
 		ins->hold = INSPECT_HOLD_NONE;
+}
+
+/* RFC 6120 section 4.9.3.19; in whatever namespace, for a lenient client may not look at that. */
+static bool redirects(const struct xml_node *error)
+{
+	return xml_node_child(error, NULL, "see-other-host") != NULL;
+}
+
+static void take_error(struct inspect_dir *d, const struct xml_node *element)
+{
+	d->errored = true;
+	if (d->side == INSPECT_INITIATOR)
+		return;
+	/* What is unanswered now will not be answered: let the initiator close. */
+	d->ins->hold = INSPECT_HOLD_NONE;
+	if (!redirects(element))
+		return;
+	/* NEG-25: which public name that would be nobody knows here. */
+	d->ins->verdict.note[INSPECT_NOTE_STEERING] = true;
+	inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_REFUSED);
 }
 
 /* The streams namespace at depth one: features from the responder when due, a stream error from either (XML-8). */
 static void take_stream_element(struct inspect_dir *d, const struct xml_node *element)
 {
+	bool features = d->side == INSPECT_RESPONDER && strcmp(element->name, "features") == 0;
+
 	if (strcmp(element->name, "error") == 0) {
-		d->errored = true;
-		/* What is unanswered now will not be answered: let the initiator close. */
-		if (d->side == INSPECT_RESPONDER)
-			d->ins->hold = INSPECT_HOLD_NONE;
-	} else if (d->side == INSPECT_RESPONDER && strcmp(element->name, "features") == 0 && d->ins->features_due) {
+		take_error(d, element);
+	} else if (features && d->ins->features_due) {
 		take_features(d, element);
+	} else if (features && d->ins->pre10) {
+		d->ins->verdict.what = INSPECT_DROP;
 	} else {
 		d->ins->verdict.note[INSPECT_NOTE_STANZA_VIOLATION] = true;
 		inspect_refuse(d, d->side, REASON_SMUGGLING);
@@ -212,6 +259,21 @@ static bool take_unauthenticated(struct inspect_dir *d, const struct xml_node *e
 	return inspect_sasl_responder(d, element) || inspect_iq_responder(d, element);
 }
 
+/*
+ * NEG-25. Stanzas are not looked into: no client takes a place to connect to from one. True if there is something to
+ * cut out, or the element is refused.
+ */
+static bool take_steering(struct inspect_dir *d, const struct xml_node *element)
+{
+	struct inspect_verdict *v = &d->ins->verdict;
+
+	if (d->side == INSPECT_INITIATOR || is_stanza_name(element->name))
+		return false;
+	if (!inspect_edit_location(d, element))
+		inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_INVALID);
+	return v->edits != NULL || v->what == INSPECT_FAIL;
+}
+
 /* True if the core must act on it. */
 static bool take_element(struct inspect_dir *d, const struct xml_node *element)
 {
@@ -239,7 +301,11 @@ static bool take_element(struct inspect_dir *d, const struct xml_node *element)
 		inspect_refuse(d, d->side, reason);
 		return true;
 	}
-	return ins->authenticated ? take_authenticated(d, element) : take_unauthenticated(d, element);
+	bool steering = take_steering(d, element);
+
+	if (ins->verdict.what == INSPECT_FAIL)
+		return true;
+	return (ins->authenticated ? take_authenticated(d, element) : take_unauthenticated(d, element)) || steering;
 }
 
 static enum xmlstream_step on_element(void *ctx, const struct xml_node *element)

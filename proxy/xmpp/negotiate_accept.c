@@ -52,12 +52,6 @@ static const char *reply_from(const struct negotiator *n)
 	return n->default_domain;
 }
 
-/* RFC 6120 section 4.7.5: who sends no version, or one below 1.0, is answered without one. */
-static bool is_pre10(const struct stream_header *h)
-{
-	return !h->has_version || (h->version_valid && h->major == 0);
-}
-
 static void put_header(struct negotiator *n, struct strbuf *out)
 {
 	char id[NEG_ID_SIZE], to[XMPP_JID_SIZE];
@@ -71,7 +65,7 @@ static void put_header(struct negotiator *n, struct strbuf *out)
 	    .to = reply_to(n, to),
 	    .id = id,
 	    .lang = reply_lang(n),
-	    .version = !n->header_received || !is_pre10(&n->header),
+	    .version = !n->header_received || !stream_header_is_pre10(&n->header),
 	};
 	stream_reply_write(out, &reply);
 	n->header_sent = true;
@@ -123,7 +117,7 @@ static enum reason check_header(const struct negotiator *n)
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (is_pre10(h) && !n->plaintext_allowed)
+	if (stream_header_is_pre10(h) && !n->plaintext_allowed)
 		return REASON_PRE10_INITIATOR;
 	if (!h->has_version)
 		return REASON_NONE;

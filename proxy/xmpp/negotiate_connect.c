@@ -2,9 +2,9 @@
 /*
  * The connect table: we are the initiating entity. The initiating entity's own last header goes out byte for byte, and
  * once more inside TLS; the backend's header and features are judged here and passed on by the inspector afterwards.
- * Invariants: whatever is not a header and then features of a 1.0 stream ends it; where TLS is asked for, the rows that
- * lead to `ready` are entered by _secured alone, whatever was advertised in plaintext (STRIP-1), and nothing learnt
- * before is used behind it (NEG-9).
+ * Invariants: whatever is not a header and then, on a 1.0 stream, features ends it; where TLS is asked for, the rows
+ * that lead to `ready` are entered by _secured alone, whatever was advertised in plaintext (STRIP-1), and nothing
+ * learnt before is used behind it (NEG-9).
  */
 #include <string.h>
 
@@ -38,12 +38,21 @@ static void end(struct negotiator *n, enum reason reason)
 	neg_fail(n, reason);
 }
 
+/* A server older than 1.0 sends none: not waited for (NEG-40). What the inspector puts in their place stands here. */
+static void ready_without_features(struct negotiator *n)
+{
+	n->features.iq_auth = true;
+	n->features_received = true;
+	neg_add(n, NEG_READY);
+	neg_enter(n, NC_READY);
+}
+
 static void nc_open(struct negotiator *n)
 {
 	if (stream_header_check(&n->header, n->content_ns) != REASON_NONE)
 		end(n, REASON_BACKEND_INVALID);
-	else if (!n->header.has_version || (n->header.version_valid && n->header.major == 0))
-		end(n, REASON_BACKEND_PRE10);
+	else if (stream_header_is_pre10(&n->header))
+		ready_without_features(n);
 	else if (!n->header.version_valid)
 		end(n, REASON_BACKEND_INVALID);
 	else

@@ -270,12 +270,6 @@ static const struct reason_info reasons[] = {
 	    .refusal = true,
 	    .sentence = "Bytes were waiting behind the legacy server's answer to STARTTLS.",
 	},
-    [REASON_BACKEND_PRE10] =
-	{
-	    .word = "backend-pre10",
-	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
-	    .sentence = "The legacy server speaks XMPP older than 1.0, which is not available in this version.",
-	},
     [REASON_RESTRICTED_XML] =
 	{
 	    .word = "restricted-xml",

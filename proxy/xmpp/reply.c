@@ -6,6 +6,7 @@
  */
 #include "xmpp/reply.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 
 #include "xmpp/names.h"
@@ -18,6 +19,26 @@ void reply_features_starttls(struct strbuf *out)
 void reply_starttls(struct strbuf *out)
 {
 	strbuf_puts(out, "<starttls xmlns='" XMPP_NS_TLS "'/>");
+}
+
+void reply_features_pre10(struct strbuf *out, const char *prefix, bool starttls)
+{
+	const char *colon = prefix[0] == '\0' ? "" : ":";
+
+	strbuf_printf(out, "<%s%sfeatures%s>", prefix, colon, prefix[0] == '\0' ? " xmlns='" XMPP_NS_STREAM "'" : "");
+	if (starttls)
+		reply_starttls(out);
+	strbuf_printf(out, "<auth xmlns='" XMPP_NS_IQ_AUTH_FEATURE "'/></%s%sfeatures>", prefix, colon);
+}
+
+void reply_limits(struct strbuf *out, const struct stream_limits *limits)
+{
+	strbuf_puts(out, "<limits xmlns='" XMPP_NS_LIMITS "'>");
+	if (limits->max_bytes > 0)
+		strbuf_printf(out, "<max-bytes>%" PRIu64 "</max-bytes>", limits->max_bytes);
+	if (limits->idle_seconds > 0)
+		strbuf_printf(out, "<idle-seconds>%" PRIu64 "</idle-seconds>", limits->idle_seconds);
+	strbuf_puts(out, "</limits>");
 }
 
 void reply_proceed(struct strbuf *out)

@@ -6,7 +6,8 @@
  * - `done` only ever stands behind a whole event or white space between elements;
  * - after STOP expat sleeps holding the rest of what it was fed: `fed` is ahead of `at` then, and the next feed wakes
  * it and skips those bytes in the new data;
- * - the first failure is final, and expat is never called again after it.
+ * - the first failure is final, and expat is never called again after it;
+ * - at rest there is no parser: `at`, `fed` and `done` are one, and a new parser's byte 0 lies `root_tag_len` before.
  */
 #include "xmpp/xmlstream.h"
 
@@ -27,6 +28,19 @@ XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __at
 /* What one call of XML_Parse gets at most; its length is an int. */
 #define SLICE_MAX ((size_t)64 * 1024)
 
+static bool make_parser(struct xmlstream *xs)
+{
+	xs->parser = XML_ParserCreateNS("UTF-8", XML_TREE_SEPARATOR);
+	if (xs->parser == NULL) {
+		xmlstream_fail(xs, REASON_INTERNAL, "no XML parser", xs->fed);
+		return false;
+	}
+	if (XML_SetReparseDeferralEnabled != NULL)
+		(void)XML_SetReparseDeferralEnabled(xs->parser, XML_FALSE);
+	XML_SetReturnNSTriplet(xs->parser, XML_TRUE); /* possible only before the first byte */
+	return true;
+}
+
 struct xmlstream *xmlstream_new(const struct xmlstream_limits *limits, const struct xmlstream_handlers *handlers,
 				void *ctx)
 {
@@ -38,14 +52,8 @@ struct xmlstream *xmlstream_new(const struct xmlstream_limits *limits, const str
 	xs->element_limit_next = limits->element;
 	xml_tree_init(&xs->tree);
 	xml_tree_set_limit(&xs->tree, limits->element);
-	xs->parser = XML_ParserCreateNS("UTF-8", XML_TREE_SEPARATOR);
-	if (xs->parser == NULL) {
-		xmlstream_fail(xs, REASON_INTERNAL, "no XML parser", 0);
-		return xs;
-	}
-	if (XML_SetReparseDeferralEnabled != NULL)
-		(void)XML_SetReparseDeferralEnabled(xs->parser, XML_FALSE);
-	xmlstream_attach(xs);
+	if (make_parser(xs))
+		xmlstream_attach(xs);
 	return xs;
 }
 
@@ -59,6 +67,7 @@ void xmlstream_free(struct xmlstream **xs_ptr)
 		XML_ParserFree(xs->parser);
 	xml_tree_fini(&xs->tree);
 	mem_free(xs->decls);
+	mem_free(xs->root_tag);
 	mem_free(xs);
 	*xs_ptr = NULL;
 }
@@ -105,7 +114,8 @@ static void after_expat(struct xmlstream *xs, enum XML_Status status)
 	if (status != XML_STATUS_ERROR || xs->state == XMLSTREAM_RUN_CLOSED || xs->state == XMLSTREAM_RUN_FAILED)
 		return;
 	code = XML_GetErrorCode(xs->parser);
-	xmlstream_fail(xs, reason_of(xs, code), XML_ErrorString(code), (uint64_t)XML_GetCurrentByteIndex(xs->parser));
+	xmlstream_fail(xs, reason_of(xs, code), XML_ErrorString(code),
+		       xs->base + (uint64_t)XML_GetCurrentByteIndex(xs->parser));
 }
 
 /* White space between elements is done as soon as it is seen. text is what the caller gave from offset `from` on. */
@@ -230,6 +240,50 @@ static void fail_utf8(struct xmlstream *xs)
 		xmlstream_fail(xs, REASON_NOT_WELL_FORMED, "character that XML forbids", xs->utf8_where);
 }
 
+static void free_parser(struct xmlstream *xs)
+{
+	XML_ParserFree(xs->parser);
+	xs->parser = NULL;
+	xs->asleep = false;
+	xml_tree_fini(&xs->tree);
+	xml_tree_set_limit(&xs->tree, xs->limits.element);
+}
+
+bool xmlstream_rest(struct xmlstream *xs)
+{
+	if (xs->parser == NULL)
+		return true;
+	/* Behind STOP expat may hold nothing more than what has been told: then it need not go on from there. */
+	if (xs->state > XMLSTREAM_RUN_STOPPED || xs->close_pending || xs->root_tag == NULL || xs->level != 1 ||
+	    xs->fed != xs->done || xs->at != xs->done)
+		return false;
+	xs->state = XMLSTREAM_RUN_READING;
+	free_parser(xs);
+	return true;
+}
+
+/* The header as far as it matters to what follows is read again, before any handler is there to hear of it. */
+static void revive(struct xmlstream *xs)
+{
+	if (!make_parser(xs))
+		return;
+	xs->base = xs->fed - xs->root_tag_len;
+	if (XML_Parse(xs->parser, xs->root_tag, (int)xs->root_tag_len, XML_FALSE) != XML_STATUS_OK)
+		xmlstream_fail(xs, REASON_INTERNAL, "no XML parser", xs->fed);
+	xmlstream_attach(xs);
+}
+
+/* White space keeps a stream alive that is at rest, and need not wake it. */
+static void feed_resting(struct xmlstream *xs, const char *text, size_t len)
+{
+	size_t blank = xmlstream_blanks(text, len);
+
+	xs->fed += blank;
+	xs->done = xs->fed;
+	if (blank < len)
+		revive(xs);
+}
+
 /* A new feed after STOP: the close that was put off, then what expat still holds. */
 static void wake(struct xmlstream *xs)
 {
@@ -285,6 +339,8 @@ enum xmlstream_result xmlstream_feed(struct xmlstream *xs, const void *data, siz
 	assert(len >= xs->fed - from);
 	if (xs->state == XMLSTREAM_RUN_STOPPED)
 		wake(xs);
+	if (xs->parser == NULL)
+		feed_resting(xs, data, len);
 	read_all(xs, data, len, from);
 	if (xs->state == XMLSTREAM_RUN_READING)
 		xs->at = from + len;

@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "xmpp/names.h"
 
+#define ROOT_TAG_MAX 2048
+
 void xmlstream_fail(struct xmlstream *xs, enum reason reason, const char *what, uint64_t where)
 {
 	if (xs->state == XMLSTREAM_RUN_FAILED)
@@ -24,16 +26,16 @@ void xmlstream_fail(struct xmlstream *xs, enum reason reason, const char *what, 
 		       (unsigned long long)where);
 }
 
+static uint64_t event_start(const struct xmlstream *xs)
+{
+	return xs->base + (uint64_t)XML_GetCurrentByteIndex(xs->parser);
+}
+
 /* From inside a handler: expat ends with XML_ERROR_ABORTED as soon as the handler returns. */
 static void abort_parse(struct xmlstream *xs, enum reason reason, const char *what)
 {
-	xmlstream_fail(xs, reason, what, (uint64_t)XML_GetCurrentByteIndex(xs->parser));
+	xmlstream_fail(xs, reason, what, event_start(xs));
 	(void)XML_StopParser(xs->parser, XML_FALSE);
-}
-
-static uint64_t event_start(const struct xmlstream *xs)
-{
-	return (uint64_t)XML_GetCurrentByteIndex(xs->parser);
 }
 
 static uint64_t event_end(const struct xmlstream *xs)
@@ -72,6 +74,31 @@ static bool over_attribute_limit(struct xmlstream *xs, const XML_Char *const *at
 	return true;
 }
 
+/*
+ * What a new parser needs to read on behind the header: the root's name, which the close tag must repeat, and the
+ * namespaces in scope. A header that declares more than anyone does is not kept: its stream just never rests.
+ */
+static void remember_root(struct xmlstream *xs, const struct xml_node *root)
+{
+	struct strbuf tag;
+
+	strbuf_init(&tag, ROOT_TAG_MAX);
+	strbuf_printf(&tag, "<%s%s%s", root->prefix, root->prefix[0] != '\0' ? ":" : "", root->name);
+	for (size_t i = 0; i < xs->decl_count; i++) {
+		const struct xml_decl *decl = &xs->decls[i];
+
+		strbuf_printf(&tag, " xmlns%s%s='", decl->prefix[0] != '\0' ? ":" : "", decl->prefix);
+		strbuf_put_xml(&tag, decl->uri);
+		strbuf_puts(&tag, "'");
+	}
+	strbuf_puts(&tag, ">");
+	if (!tag.overflow) {
+		xs->root_tag = mem_dup(tag.data, tag.len);
+		xs->root_tag_len = tag.len;
+	}
+	strbuf_fini(&tag);
+}
+
 static void open_root(struct xmlstream *xs, const XML_Char *name, const XML_Char *const *atts, size_t count)
 {
 	struct xml_node *root = xml_tree_open(&xs->tree, name, atts, count);
@@ -85,6 +112,7 @@ static void open_root(struct xmlstream *xs, const XML_Char *name, const XML_Char
 	root->open_end = root->end = event_end(xs);
 	xs->opened = true;
 	xs->done = root->end;
+	remember_root(xs, root);
 	step = xs->handlers->on_open(xs->ctx, root, xs->decls, xs->decl_count);
 	mem_free(xs->decls);
 	xs->decls = NULL;
@@ -120,7 +148,7 @@ static void open_element(struct xmlstream *xs, const XML_Char *name, const XML_C
 		return;
 	}
 	if (xs->level == 1)
-		xs->detail = xs->detail_next;
+		xs->detail = xml_tree_in_ns(name, XMPP_NS_STREAM) ? XMLSTREAM_TREE : xs->detail_next;
 	else if (xs->detail == XMLSTREAM_TOP)
 		return;
 	node = xml_tree_open(&xs->tree, name, atts, count);
@@ -308,7 +336,6 @@ static void on_xml_decl(void *ctx, const XML_Char *version, const XML_Char *enco
 
 void xmlstream_attach(struct xmlstream *xs)
 {
-	XML_SetReturnNSTriplet(xs->parser, XML_TRUE);
 	XML_SetUserData(xs->parser, xs);
 	XML_SetElementHandler(xs->parser, on_start, on_end);
 	XML_SetCharacterDataHandler(xs->parser, on_text);

@@ -283,3 +283,12 @@ const struct xml_node *xml_node_child(const struct xml_node *node, const char *n
 	}
 	return NULL;
 }
+
+const struct xml_node *xml_node_walk(const struct xml_node *node, const struct xml_node *top)
+{
+	if (node->first_child != NULL)
+		return node->first_child;
+	while (node != top && node->next == NULL)
+		node = node->parent;
+	return node == top ? NULL : node->next;
+}

@@ -68,7 +68,7 @@ def test_digest_of_iq_auth_proves_that_the_stream_id_is_the_backends(start, back
     feature = b"<stream:features><auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>"
     server.greet(feature, identity="3EE948B0")
     answer = client.until(b"</stream:features>")
-    assert answer == wire.backend_header("3EE948B0") + feature
+    assert answer == wire.backend_header("3EE948B0") + wire.limited(feature)
     identity = re.search(rb" id='([^']+)'", answer).group(1).decode()
     digest = hashlib.sha1((identity + "Calli0pe").encode()).hexdigest()
     assert digest == "48fc78be9ec8f86d8ce1c39c320c97c21d62334d"
@@ -107,7 +107,7 @@ def test_sasl2_has_no_restart(start, backend, context):
     offer = (b"<stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism></authentication>"
              b"</stream:features>")
     server.greet(offer)
-    assert client.until(offer) == wire.backend_header() + offer
+    assert client.until(b"</stream:features>") == wire.backend_header() + wire.limited(offer)
     request = (f"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{wire.plain()}</initial-response>"
                "</authenticate>").encode()
     client.send(request)
@@ -115,7 +115,7 @@ def test_sasl2_has_no_restart(start, backend, context):
     done = (b"<success xmlns='urn:xmpp:sasl:2'><authorization-identifier>juliet@im.test/x</authorization-identifier></success>"
             b"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>")
     server.send(done)
-    assert client.until(b"</stream:features>") == done
+    assert client.until(b"</stream:features>") == wire.limited(done, 524288)
     server.take()
     client.send(b"<presence/>")
     assert server.wait_for(b"<presence/>") == b"<presence/>"
@@ -144,7 +144,8 @@ def test_header_pipelined_behind_auth(start, backend, context):
     server.send(wire.SUCCESS)
     assert server.wait_for(b"xmlns:stream='http://etherx.jabber.org/streams'>") == wire.header()
     server.send(wire.backend_header("b2-id") + wire.FEATURES_BIND)
-    assert client.until(b"</stream:features>") == wire.SUCCESS + wire.backend_header("b2-id") + wire.FEATURES_BIND
+    assert client.until(b"</stream:features>") == (
+        wire.SUCCESS + wire.backend_header("b2-id") + wire.limited(wire.FEATURES_BIND, 524288))
     client.close()
 
 

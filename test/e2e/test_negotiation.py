@@ -45,7 +45,7 @@ def test_byte_by_byte(proxy, backend, context):
     assert server.wait_for(b"streams'>") == wire.header()
     for byte in wire.backend_header() + wire.FEATURES_AUTH:
         server.send(bytes([byte]))
-    assert client.until(b"</stream:features>") == wire.backend_header() + wire.FEATURES_AUTH
+    assert client.until(b"</stream:features>") == wire.backend_header() + wire.limited(wire.FEATURES_AUTH)
     client.close()
 
 
@@ -75,7 +75,7 @@ def test_backend_is_not_contacted_before_tls(proxy, backend, context):
     server = backend.accept()
     server.greet(identity="l1-3c9d")
     answer = client.until(b"</stream:features>")
-    assert answer == wire.backend_header("l1-3c9d") + wire.FEATURES_AUTH
+    assert answer == wire.backend_header("l1-3c9d") + wire.limited(wire.FEATURES_AUTH)
     assert pre_id not in answer
     client.close()
 
@@ -206,7 +206,8 @@ def test_prelude_of_tls_is_forgotten(proxy, backend, context):
 
 
 def test_features_are_edited_by_bytes(proxy, backend, context):
-    """NEG-12, NEG-24, SASL-3: starttls and compression go, every other byte stays, mechanism lists are never touched."""
+    """NEG-12, NEG-24, NEG-31, SASL-3: starttls and compression go, our limits come last, every other byte stays, mechanism
+    lists are never touched."""
     offers = [
         (b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><compression xmlns='http://jabber.org/features/compress'>"
          b"<method>zlib</method></compression>" + wire.MECHANISMS + b"</stream:features>",
@@ -226,7 +227,7 @@ def test_features_are_edited_by_bytes(proxy, backend, context):
         client.send(wire.header())
         server = backend.accept()
         server.greet(offered)
-        assert client.until(b"</stream:features>") == wire.backend_header() + (expected or offered)
+        assert client.until(b"</stream:features>") == wire.backend_header() + wire.limited(expected or offered)
         client.close()
     assert proxy.wait_records("channel-binding-conflict", 1)
 

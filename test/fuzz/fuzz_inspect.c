@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inspector between two sides. The first byte chooses parameters; after it a byte 0x01 changes the side that speaks
- * (the responder begins). Oracles: what either side gets and every event is the same however the bytes are split; what
- * passes is, apart from what is cut, what came; nothing happens after fail or blind.
+ * (the responder begins). Oracles: what either side gets and every event is the same however the bytes are split and
+ * however often the inspector rests between them; what passes is, apart from what is cut, what came; nothing happens
+ * after fail or blind.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define HEADER                                                                    \
 	"<stream:stream to='im.example.com' version='1.0' xmlns='jabber:client' " \
 	"xmlns:stream='http://etherx.jabber.org/streams'>"
+
+#define OLD_HEADER "<s:stream to='im.example.com' xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>"
+
+static char plain[] = "PLAIN";
+static char *const refused[] = {plain};
 
 struct run {
 	struct inspector *ins;
@@ -135,10 +141,14 @@ static void begin(struct run *r, uint8_t flags)
 	    .depth = 8,
 	    .auth_attempts = 2,
 	    .strip_compression = (flags & 2) == 0,
-	    .undecided = (flags & 4) != 0,
-	    .offer_starttls = (flags & 8) != 0,
-	    .initiator_header = HEADER,
-	    .initiator_header_len = sizeof(HEADER) - 1,
+	    .undecided = (flags & 64) != 0,
+	    .offer_starttls = (flags & 128) != 0,
+	    .idle_seconds = flags & 4 ? 60 : 0,
+	    .mechanisms_refused = refused,
+	    .mechanisms_refused_count = flags & 8 ? 1 : 0,
+	    .monitor = (flags & 16) != 0,
+	    .initiator_header = flags & 32 ? OLD_HEADER : HEADER,
+	    .initiator_header_len = strlen(flags & 32 ? OLD_HEADER : HEADER),
 	    .ops = &ops,
 	    .ctx = r,
 	};
@@ -171,8 +181,11 @@ static void run(struct run *r, uint8_t flags, const uint8_t *data, size_t size, 
 		const uint8_t *turn = memchr(data, 1, size);
 		size_t len = turn ? (size_t)(turn - data) : size;
 
-		for (size_t at = 0; at < len; at += piece)
+		for (size_t at = 0; at < len; at += piece) {
 			feed(r, side, data + at, len - at < piece ? len - at : piece);
+			if (piece < size)
+				inspect_rest(r->ins);
+		}
 		side = other(side);
 		len += turn ? 1 : 0;
 		data += len;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * xmlstream: whatever the bytes and however they are cut, the same events, offsets and reason. The first byte of the
- * input chooses detail, stopping and limits, the second the size of the pieces; the rest is the stream. It is read once
- * whole and once in pieces, and both accounts are compared.
+ * input chooses detail, stopping, limits and resting between pieces, the second the size of these; the rest is the
+ * stream. It is read once whole and once in pieces, and both accounts are compared.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHOOSE_TOP = 1, CHOOSE_STOP = 2, CHOOSE_SMALL = 4, CHOOSE_STOP_PIECES = 8 };
+enum { CHOOSE_TOP = 1, CHOOSE_STOP = 2, CHOOSE_SMALL = 4, CHOOSE_STOP_PIECES = 8, CHOOSE_REST = 16 };
 
 static void die(const struct record *whole, const struct record *pieces, const char *why)
 {
@@ -46,6 +46,7 @@ static void run(const char *text, size_t len, unsigned choice, size_t piece)
 
 	record_init(&whole, limits, detail, choice & CHOOSE_STOP ? XMLSTREAM_STOP : XMLSTREAM_GO_ON);
 	record_init(&pieces, limits, detail, choice & CHOOSE_STOP_PIECES ? XMLSTREAM_STOP : XMLSTREAM_GO_ON);
+	pieces.rests = (choice & CHOOSE_REST) != 0;
 	record_run(&whole, text, len, len, 1);
 	record_run(&pieces, text, len, piece, piece);
 	check(&whole, &pieces, len);

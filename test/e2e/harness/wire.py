@@ -43,6 +43,15 @@ def reply_header(domain="im.test", to=None, version=True, lang="en"):
             b" xml:lang='" + lang.encode() + rb"' xmlns='jabber:client' xmlns:stream='http://etherx\.jabber\.org/streams'>")
 
 
+def limited(features, size=16384, idle=None):
+    """Features of a backend as the client sees them: with the proxy's own limits at the end (XEP-0478). The size is that of
+    limits.unauthenticated-stanza; after authentication of limits.stanza, 524288 by default."""
+    end = b"</stream:features>"
+    assert features.endswith(end)
+    limits = f"<max-bytes>{size}</max-bytes>" + (f"<idle-seconds>{idle}</idle-seconds>" if idle else "")
+    return features[:-len(end)] + f"<limits xmlns='urn:xmpp:stream-limits:0'>{limits}</limits>".encode() + end
+
+
 def stream_error(condition, text=None, application=""):
     note = f"<text xmlns='{ERRORS}' xml:lang='en'>{text}</text>" if text else ""
     return f"<stream:error><{condition} xmlns='{ERRORS}'/>{note}{application}</stream:error></stream:stream>".encode()

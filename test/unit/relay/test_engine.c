@@ -41,7 +41,7 @@ static void test_nothing_flows_before_the_record_is_acknowledged(void **state)
 	assert_int_equal(w->seen.len, 0);
 	w->hold_answers = false;
 	turns(w);
-	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER LIMITED_FEATURES);
 }
 
 static void test_unwritable_log_refuses(void **state)

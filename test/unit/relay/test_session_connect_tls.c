@@ -165,7 +165,8 @@ static void test_verified(void **state)
 	assert_string_equal(strbuf_text(&server.seen), HEADER); /* once more, byte for byte */
 	strbuf_clear(&server.seen);
 	server_send(w, INSIDE FEATURES);
-	assert_string_equal(strbuf_text(&w->seen), INSIDE FEATURES); /* and nothing of what was said before TLS */
+	assert_string_equal(strbuf_text(&w->seen),
+			    INSIDE LIMITED_FEATURES); /* and nothing of what was said before TLS */
 	strbuf_clear(&w->seen);
 	assert_string_equal(only_stream(w)->inner_tls, "1.3");
 	assert_non_null(strstr(only_stream(w)->inner_cipher, "TLS_"));
@@ -190,7 +191,7 @@ static void test_not_offered(void **state)
 	strbuf_clear(&w->backend_seen);
 	proceed(w, true);
 	server_send(w, INSIDE FEATURES);
-	assert_string_equal(strbuf_text(&w->seen), INSIDE FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), INSIDE LIMITED_FEATURES);
 }
 
 /* Nobody gets on without TLS where it is required: refused, recorded, and no second connection. */
@@ -279,7 +280,7 @@ static void test_opportunistic_and_unverified(void **state)
 	proceed(w, false);
 	assert_string_equal(strbuf_text(&server.seen), HEADER);
 	server_send(w, INSIDE FEATURES);
-	assert_string_equal(strbuf_text(&w->seen), INSIDE FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), INSIDE LIMITED_FEATURES);
 	assert_int_equal(records(w, INNER_TLS), 1);
 	assert_int_equal(records(w, "\"result\":\"unverified\",\"reason\":\"the certificate is self-signed"), 1);
 }
@@ -299,7 +300,7 @@ static void goes_on_in_plaintext(struct world *w)
 	assert_string_equal(strbuf_text(&w->backend_seen), HEADER);
 	strbuf_clear(&w->backend_seen);
 	backend_send(w, BACKEND_HEADER "<stream:features>" STARTTLS MECHANISMS "</stream:features>");
-	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER LIMITED_FEATURES);
 	assert_string_equal(strbuf_text(&w->backend_seen), "");
 	strbuf_clear(&w->seen);
 	assert_int_equal(records(w, "\"action\":\"stream-established\""), 1);

@@ -37,7 +37,7 @@ static void shown(struct world *w)
 		     BACKEND_HEADER "<stream:features>" MECHANISMS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>"
 				    "<required/></starttls></stream:features>");
 	assert_string_equal(strbuf_text(&w->seen),
-			    BACKEND_HEADER "<stream:features>" OFFER MECHANISMS "</stream:features>");
+			    BACKEND_HEADER "<stream:features>" OFFER MECHANISMS LIMITS "</stream:features>");
 	strbuf_clear(&w->seen);
 }
 
@@ -108,7 +108,7 @@ static void test_starttls_begins_anew(void **state)
 	client_send(w, HEADER);
 	assert_string_equal(strbuf_text(&w->backend_seen), HEADER);
 	backend_send(w, BACKEND_HEADER FEATURES);
-	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER LIMITED_FEATURES);
 	assert_int_equal(records(w, "stream-established"), 1);
 	assert_int_equal(records(w, "\"result\":\"negotiated\""), 1);
 	assert_int_equal(records(w, "stream-refused"), 0);
@@ -126,7 +126,7 @@ static void test_starttls_pipelined_behind_the_header(void **state)
 	assert_string_equal(strbuf_text(&w->backend_seen), HEADER);
 	backend_send(w, BACKEND_HEADER FEATURES);
 	assert_string_equal(strbuf_text(&w->seen),
-			    BACKEND_HEADER "<stream:features>" OFFER MECHANISMS "</stream:features>" PROCEED);
+			    BACKEND_HEADER "<stream:features>" OFFER MECHANISMS LIMITS "</stream:features>" PROCEED);
 	start_tls(w);
 }
 
@@ -160,7 +160,7 @@ static void test_level_none_offers_nothing(void **state)
 	connect_client(w);
 	client_send(w, HEADER);
 	backend_send(w, BACKEND_HEADER "<stream:features>" STARTTLS MECHANISMS "</stream:features>");
-	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER FEATURES);
+	assert_string_equal(strbuf_text(&w->seen), BACKEND_HEADER LIMITED_FEATURES);
 	strbuf_clear(&w->seen);
 	client_send(w, STARTTLS);
 	assert_non_null(

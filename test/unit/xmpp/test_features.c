@@ -197,6 +197,12 @@ static void test_channel_binding(void **state)
 	assert_true(read_features("<s:features><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding "
 				  "type='tls-exporter'/></sasl-channel-binding></s:features>")
 			.channel_binding);
+	assert_true(
+	    read_features("<s:features><authentication xmlns='urn:xmpp:sasl:2'><inline><x/><sasl-channel-binding "
+			  "xmlns='urn:xmpp:sasl-cb:0'/></inline></authentication></s:features>")
+		.channel_binding);
+	assert_false(read_features("<s:features><x><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'/></x></s:features>")
+			 .channel_binding);
 	assert_true(read_features("<s:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>X-PLUS</mechanism>"
 				  "</authentication></s:features>")
 			.channel_binding);

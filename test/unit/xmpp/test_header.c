@@ -137,6 +137,7 @@ static void test_versions(void **state)
 		assert_int_equal(h.version_valid, v->valid);
 		assert_int_equal(h.major, v->major);
 		assert_int_equal(h.minor, v->minor);
+		assert_int_equal(stream_header_is_pre10(&h), v->text == NULL || (v->valid && v->major == 0));
 		stream_header_fini(&h);
 		mem_free(data);
 	}

@@ -181,9 +181,47 @@ static void test_elements_are_counted(void **state)
 
 	feed(INSPECT_INITIATOR, "<presence/><presence/><iq");
 	assert_int_equal(inspect_elements(ins, INSPECT_INITIATOR) - before, 2);
+	replies = 0;
 	feed(INSPECT_INITIATOR, "/><compress xmlns='http://jabber.org/protocol/compress'/>");
 	assert_int_equal(inspect_elements(ins, INSPECT_INITIATOR) - before, 3);
 	assert_int_equal(replies, 1);
+}
+
+/* At rest no parser is left; white space needs none, the next element gets a new one and all goes on as before. */
+static void test_rest(void **state)
+{
+	(void)state;
+	log_in();
+	feed(INSPECT_INITIATOR, "<mess");
+	strbuf_clear(&passed[INSPECT_RESPONDER]);
+	inspect_rest(ins);
+	assert_non_null(ins->dir[INSPECT_INITIATOR].xs);
+	assert_true(inspect_mid_element(ins, INSPECT_INITIATOR));
+	uint64_t before = inspect_elements(ins, INSPECT_RESPONDER);
+
+	for (int i = 0; i < 3; i++) {
+		feed(INSPECT_RESPONDER, " \n");
+		feed(INSPECT_RESPONDER, "<message><stream:x xmlns:stream='urn:x'/></message>");
+		inspect_rest(ins);
+		inspect_rest(ins);
+	}
+	assert_int_equal(fails, 0);
+	assert_int_equal(inspect_elements(ins, INSPECT_RESPONDER) - before, 3);
+	assert_int_equal(passed[INSPECT_RESPONDER].len,
+			 3 * strlen(" \n<message><stream:x xmlns:stream='urn:x'/></message>"));
+	feed(INSPECT_RESPONDER, "<message><stream:features/></message>");
+	assert_int_equal(fail_reason, REASON_SMUGGLING);
+	inspect_rest(ins);
+}
+
+static void test_no_rest_before_authentication(void **state)
+{
+	(void)state;
+	feed(INSPECT_RESPONDER, OPEN FEATURES);
+	inspect_rest(ins);
+	assert_true(xmlstream_opened(ins->dir[INSPECT_RESPONDER].xs));
+	feed(INSPECT_INITIATOR, AUTH);
+	assert_int_equal(fails, 0);
 }
 
 static void test_details_end_after_some_elements(void **state)
@@ -327,6 +365,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_runs_pass_without_copy, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_then_rest, begin, end),
 	    cmocka_unit_test_setup_teardown(test_elements_are_counted, begin, end),
+	    cmocka_unit_test_setup_teardown(test_rest, begin, end),
+	    cmocka_unit_test_setup_teardown(test_no_rest_before_authentication, begin, end),
 	    cmocka_unit_test_setup_teardown(test_details_end_after_some_elements, begin, end),
 	    cmocka_unit_test_setup_teardown(test_kept_bytes_are_bounded, begin, end),
 	    cmocka_unit_test_setup_teardown(test_nothing_after_fail, begin, end),

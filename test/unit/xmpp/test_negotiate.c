@@ -279,6 +279,20 @@ static void test_connect_questions(void **state)
 	assert_string_equal(negotiate_header(n)->id, "x");
 }
 
+/* NEG-40: what the initiating entity will be offered stands for what an older server does not say. */
+static void test_connect_pre10(void **state)
+{
+	(void)state;
+	begin_connect(OPEN);
+	next(NEG_SEND);
+	feed("<stream:stream id='3EE948B0' " NS ">");
+	next(NEG_READY);
+	assert_true(negotiate_is_ready(n));
+	assert_true(negotiate_features(n)->iq_auth);
+	assert_false(negotiate_features(n)->mechanisms);
+	assert_string_equal(negotiate_header(n)->id, "3EE948B0");
+}
+
 static void test_connect_peer_error(void **state)
 {
 	(void)state;
@@ -427,6 +441,7 @@ int main(void)
 	    cmocka_unit_test_teardown(test_refuse_once, end),
 	    cmocka_unit_test_teardown(test_certificate_domain_must_be_one, end),
 	    cmocka_unit_test_teardown(test_connect_questions, end),
+	    cmocka_unit_test_teardown(test_connect_pre10, end),
 	    cmocka_unit_test_teardown(test_connect_peer_error, end),
 	    cmocka_unit_test_teardown(test_connect_starttls_questions, end),
 	    cmocka_unit_test_teardown(test_connect_starttls_not_offered, end),

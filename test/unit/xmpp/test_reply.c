@@ -115,12 +115,36 @@ static void test_stream_error_as(void **state)
 	strbuf_fini(&out);
 }
 
+static void test_what_a_backend_left_out(void **state)
+{
+	struct stream_limits limits = {.max_bytes = UINT64_MAX};
+	struct strbuf out;
+
+	(void)state;
+	strbuf_init(&out, 4096);
+	reply_features_pre10(&out, "stream", false);
+	check(&out, "<stream:features><auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>");
+	reply_features_pre10(&out, "", false);
+	check(&out, "<features xmlns='" STREAMS "'><auth xmlns='http://jabber.org/features/iq-auth'/></features>");
+	reply_limits(&out, &limits);
+	check(&out, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>18446744073709551615</max-bytes></limits>");
+	limits = (struct stream_limits){.max_bytes = 1, .idle_seconds = 2};
+	reply_limits(&out, &limits);
+	check(
+	    &out,
+	    "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>1</max-bytes><idle-seconds>2</idle-seconds></limits>");
+	limits.max_bytes = 0;
+	reply_limits(&out, &limits);
+	check(&out, "<limits xmlns='urn:xmpp:stream-limits:0'><idle-seconds>2</idle-seconds></limits>");
+	strbuf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_negotiation),     cmocka_unit_test(test_sasl_failure),
 	    cmocka_unit_test(test_stream_error),    cmocka_unit_test(test_silent_reasons),
-	    cmocka_unit_test(test_stream_error_as),
+	    cmocka_unit_test(test_stream_error_as), cmocka_unit_test(test_what_a_backend_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ struct run {
 	struct negotiator *n;
 	struct xmlstream *xs;
 	struct strbuf input; /* what the parser was not given yet */
-	bool closed, secured;
+	bool closed, secured, rests;
 	struct inspector *ins;
 };
 
@@ -187,7 +187,8 @@ static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t l
 }
 
 static const char *const ins_notes[] = {"note channel-binding", "note stanza-violation", "note identity-mismatch",
-					"note starttls-cut",    "note compression-cut",  "note credentials-exposed"};
+					"note starttls-cut",    "note compression-cut",  "note credentials-exposed",
+					"note steering",        "note mechanism-refused"};
 _Static_assert(ARRAY_LEN(ins_notes) == INSPECT_NOTE_COUNT, "note without a word");
 
 static void op_note(void *ctx, enum inspect_note note)
@@ -236,6 +237,10 @@ static void begin_inspector(struct run *r)
 	    .depth = 16,
 	    .auth_attempts = r->s->attempts,
 	    .strip_compression = !r->s->keep_compression,
+	    .idle_seconds = r->s->idle,
+	    .mechanisms_refused = r->s->refused,
+	    .mechanisms_refused_count = r->s->refused_count,
+	    .monitor = r->s->monitor,
 	    .initiator_header = r->s->header.data,
 	    .initiator_header_len = r->s->header.len,
 	    .ops = &ops,
@@ -289,12 +294,16 @@ static void do_refuse(struct run *r, const char *words)
 	negotiate_refuse(r->n, reason_from_word(words, len), as);
 }
 
+/* Rested after each piece but in the run that is whole: no rest may change anything. */
 static void feed_piece(struct run *r, enum step_kind kind, const char *data, size_t len)
 {
-	if (r->ins)
-		inspect_feed(r->ins, kind == STEP_I ? INSPECT_INITIATOR : INSPECT_RESPONDER, data, len);
-	else
+	if (!r->ins) {
 		feed_negotiator(r, data, len);
+		return;
+	}
+	inspect_feed(r->ins, kind == STEP_I ? INSPECT_INITIATOR : INSPECT_RESPONDER, data, len);
+	if (r->rests)
+		inspect_rest(r->ins);
 }
 
 /* cut 0: whole; SIZE_MAX: byte by byte; else in two at that offset, where the line is that long. */
@@ -370,7 +379,7 @@ static void check_step(struct run *r, const struct step *step, size_t cut)
 
 static void run_scenario(const struct scenario *s, size_t cut)
 {
-	struct run r = {.s = s};
+	struct run r = {.s = s, .rests = cut > 0};
 
 	strbuf_init(&r.input, TEXT_MAX);
 	if (s->mode == MODE_INSPECT)

@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "xml_record.h"
 #include "xmpp/names.h"
+#include "xmpp/xmlstream_private.h"
 
 #define STREAMS "http://etherx.jabber.org/streams"
 #define TLS "urn:ietf:params:xml:ns:xmpp-tls"
@@ -26,18 +27,31 @@
 
 static const struct xmlstream_limits wide = {.element = 16384, .depth = 64, .attributes = 64};
 
-static char *run(const char *data, size_t len, enum xmlstream_detail detail, enum xmlstream_step step, size_t first,
-		 size_t rest)
+static char *run_once(const char *data, size_t len, enum xmlstream_detail detail, enum xmlstream_step step,
+		      size_t first, size_t rest, bool rests)
 {
 	struct record r;
 	char *log;
 
 	record_init(&r, &wide, detail, step);
+	r.rests = rests;
 	record_run(&r, data, len, first, rest);
 	assert_false(r.bad_range);
 	log = mem_strdup(strbuf_text(&r.log));
 	record_fini(&r);
 	return log;
+}
+
+/* With and without resting wherever that is possible. */
+static char *run(const char *data, size_t len, enum xmlstream_detail detail, enum xmlstream_step step, size_t first,
+		 size_t rest)
+{
+	char *awake = run_once(data, len, detail, step, first, rest, false);
+	char *rested = run_once(data, len, detail, step, first, rest, true);
+
+	assert_string_equal(rested, awake);
+	mem_free(rested);
+	return awake;
 }
 
 static void check_run(const char *data, const char *expected, enum xmlstream_step step, size_t first, size_t rest)
@@ -140,6 +154,103 @@ static void test_top_detail(void **state)
 		assert_string_equal(log, expected);
 		mem_free(log);
 	}
+}
+
+/* What a stream error says must be known even where only names are looked at. */
+static void test_streams_namespace_is_read_whole(void **state)
+{
+	static const char data[] = HEADER "<stream:error><a/></stream:error><m><b/></m>";
+	char *log = run(data, sizeof(data) - 1, XMLSTREAM_TOP, XMLSTREAM_GO_ON, 100, 1);
+
+	(void)state;
+	assert_non_null(strstr(log, "|a 99-103)"));
+	assert_null(strstr(log, "|b"));
+	mem_free(log);
+}
+
+static enum xmlstream_result feed(struct record *r, const char *text)
+{
+	size_t used;
+
+	return xmlstream_feed(r->xs, text, strlen(text), &used);
+}
+
+static void test_rest(void **state)
+{
+	struct record r;
+
+	(void)state;
+	record_init(&r, &wide, XMLSTREAM_TREE, XMLSTREAM_GO_ON);
+	assert_false(xmlstream_rest(r.xs));
+	feed(&r, "<?xml version='1.0'?><s:stream xmlns:s='" STREAMS "' xmlns:q='urn:a&amp;&apos;b' xmlns='urn:&lt;'");
+	assert_false(xmlstream_rest(r.xs));
+	feed(&r, " id='x'>");
+	assert_true(xmlstream_rest(r.xs));
+	assert_null(r.xs->parser);
+	assert_true(xmlstream_rest(r.xs));
+	assert_int_equal(feed(&r, " \n\t\r"), XMLSTREAM_MORE);
+	assert_null(r.xs->parser);
+	assert_int_equal(xmlstream_done(r.xs), 130);
+	strbuf_clear(&r.log);
+	assert_int_equal(feed(&r, " <q:a b"), XMLSTREAM_MORE);
+	assert_non_null(r.xs->parser);
+	assert_false(xmlstream_rest(r.xs));
+	assert_int_equal(feed(&r, "='c'><d/></q:a>"), XMLSTREAM_MORE);
+	assert_string_equal(strbuf_text(&r.log), "element (urn:a&'b|q|a |b=c 131-142 131-152(urn:<||d 142-146))\n");
+	assert_true(xmlstream_rest(r.xs));
+	assert_int_equal(xmlstream_elements(r.xs), 1);
+	assert_int_equal(feed(&r, "</s:stream>"), XMLSTREAM_CLOSED);
+	record_fini(&r);
+}
+
+/* The limits and rules hold as before. */
+static void test_rest_forgets_no_rule(void **state)
+{
+	static const struct {
+		const char *text;
+		enum reason reason;
+	} cases[] = {
+	    {"<?xml version='1.0'?>", REASON_RESTRICTED_XML},
+	    {"<!DOCTYPE a>", REASON_RESTRICTED_XML},
+	    {"<!-- -->", REASON_RESTRICTED_XML},
+	    {"x", REASON_STRAY_TEXT},
+	    {"<unbound:a/>", REASON_NOT_WELL_FORMED},
+	    {"</stream>", REASON_NOT_WELL_FORMED},
+	    {"<a>\xff", REASON_ENCODING},
+	    {"<stream:stream>", REASON_SECOND_HEADER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct record r;
+
+		record_init(&r, &wide, XMLSTREAM_TOP, XMLSTREAM_STOP);
+		feed(&r, HEADER);
+		assert_true(xmlstream_rest(r.xs));
+		assert_int_equal(feed(&r, cases[i].text), XMLSTREAM_FAILED);
+		assert_int_equal(xmlstream_failure(r.xs)->reason, cases[i].reason);
+		record_fini(&r);
+	}
+}
+
+/* What nobody declares is not kept for every stream. */
+static void test_no_rest_with_a_huge_header(void **state)
+{
+	struct strbuf header;
+	struct record r;
+
+	(void)state;
+	strbuf_init(&header, 16384);
+	strbuf_puts(&header, "<stream:stream xmlns:stream='" STREAMS "'");
+	for (int i = 0; i < 40; i++)
+		strbuf_printf(&header, " xmlns:p%d='urn:%060d'", i, i);
+	strbuf_puts(&header, ">");
+	record_init(&r, &wide, XMLSTREAM_TREE, XMLSTREAM_GO_ON);
+	assert_int_equal(feed(&r, strbuf_text(&header)), XMLSTREAM_MORE);
+	assert_false(xmlstream_rest(r.xs));
+	assert_int_equal(feed(&r, "<p7:a/>"), XMLSTREAM_MORE);
+	record_fini(&r);
+	strbuf_fini(&header);
 }
 
 /* Detail and element limit may be changed by the handler of the element before. */
@@ -313,6 +424,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_documents),
 	    cmocka_unit_test(test_top_detail),
+	    cmocka_unit_test(test_streams_namespace_is_read_whole),
+	    cmocka_unit_test(test_rest),
+	    cmocka_unit_test(test_rest_forgets_no_rule),
+	    cmocka_unit_test(test_no_rest_with_a_huge_header),
 	    cmocka_unit_test(test_changes_hold_from_the_next_element),
 	    cmocka_unit_test(test_stop_leaves_the_rest),
 	    cmocka_unit_test(test_stop_at_self_closing_header),

@@ -30,8 +30,11 @@ struct scenario {
 	bool server, direct_tls, starttls, no_split, keep_compression;
 	char default_domain[64];
 	struct strbuf header;
-	unsigned attempts;
+	unsigned attempts, idle;
 	size_t limit, stanza;
+	bool monitor;
+	char *refused[4];
+	size_t refused_count;
 	struct step step[STEPS_MAX];
 	size_t steps;
 };
@@ -143,6 +146,12 @@ static struct step *add_step(struct scenario *s, enum step_kind kind, int line, 
 	return step;
 }
 
+static void add_refused(struct scenario *s, const char *name)
+{
+	assert_true(s->refused_count < ARRAY_LEN(s->refused));
+	s->refused[s->refused_count++] = mem_strdup(name);
+}
+
 static bool read_param(struct scenario *s, const char *word, const char *rest)
 {
 	if (strcmp(word, "mode") == 0)
@@ -165,6 +174,12 @@ static bool read_param(struct scenario *s, const char *word, const char *rest)
 		s->attempts = (unsigned)strtoul(rest, NULL, 10);
 	else if (strcmp(word, "limit") == 0)
 		s->limit = strtoul(rest, NULL, 10);
+	else if (strcmp(word, "idle") == 0)
+		s->idle = (unsigned)strtoul(rest, NULL, 10);
+	else if (strcmp(word, "monitor") == 0)
+		s->monitor = true;
+	else if (strcmp(word, "refuse-mechanism") == 0)
+		add_refused(s, rest);
 	else if (strcmp(word, "stanza") == 0)
 		s->stanza = strtoul(rest, NULL, 10);
 	else if (strcmp(word, "header") == 0)
@@ -236,6 +251,8 @@ static void scenario_fini(struct scenario *s)
 		strbuf_fini(&s->step[i].data);
 		strbuf_fini(&s->step[i].expect.text);
 	}
+	for (size_t i = 0; i < s->refused_count; i++)
+		mem_free(s->refused[i]);
 	strbuf_fini(&s->header);
 }
 

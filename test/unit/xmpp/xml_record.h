@@ -18,6 +18,7 @@ struct record {
 	struct strbuf log;
 	enum xmlstream_step step; /* what each handler answers */
 	const char *data;         /* the whole document, to check ranges against; may be NULL */
+	bool rests;               /* xmlstream_rest after every piece */
 	bool bad_range;           /* an event's range does not begin with '<' and end with '>' */
 	enum xmlstream_result result;
 	size_t consumed; /* of all pieces together */
@@ -122,6 +123,8 @@ static bool record_feed(struct record *r, const char *piece, size_t len)
 		r->consumed += used;
 		if (xmlstream_done(r->xs) > r->consumed)
 			r->bad_range = true;
+		if (r->rests)
+			(void)xmlstream_rest(r->xs);
 	} while (r->result == XMLSTREAM_STOPPED);
 	mem_free(copy);
 	return r->result == XMLSTREAM_MORE;
