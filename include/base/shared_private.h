@@ -16,6 +16,8 @@ size_t shared_table_size(unsigned workers, uint32_t connections_max);
 void shared_table_init(struct shared_table *t, unsigned workers, uint32_t connections_max, uint32_t per_address_max);
 enum shared_admit shared_table_admit(struct shared_table *t, unsigned worker, const struct addr_key *key);
 void shared_table_release(struct shared_table *t, unsigned worker, const struct addr_key *key);
+/* connections_max: at most what it was made for. */
+void shared_table_set_limits(struct shared_table *t, uint32_t connections_max, uint32_t per_address_max);
 void shared_table_reap(struct shared_table *t, unsigned worker);
 
 #endif
