@@ -13,8 +13,7 @@
 #include "base/mem.h"
 #include "policy/config_private.h"
 
-/* Where relative paths start from: the file's own directory, absolute. NULL if the working directory is gone. */
-static char *directory_of(const char *path)
+char *config_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	if (slash == path)
@@ -62,7 +61,7 @@ struct config *config_load(const char *path, const struct file_source *source, s
 	struct config *config = mem_zalloc(sizeof(*config));
 	config->refs = 1;
 	config->file = mem_strdup(path);
-	config->directory = directory_of(path);
+	config->directory = config_directory(path);
 	if (config->directory != NULL)
 		load_file(config, source, diags);
 	else

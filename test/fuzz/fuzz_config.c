@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "policy/config.h"
+#include "policy/config_peek.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,6 +68,14 @@ static void check_findings(const struct diag_list *diags)
 	}
 }
 
+/* What may not even be YAML is looked through for the control socket: absolute, or nothing. */
+static void check_peek(const struct file_source *source)
+{
+	char *path = config_peek_socket("/fuzz/portcullis.yaml", source);
+	assert(path == NULL || path[0] == '/');
+	mem_free(path);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {.data = data, .size = size};
@@ -78,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (config != NULL)
 		check_loaded(config);
 	check_findings(&diags);
+	check_peek(&source);
 	config_unref(&config);
 	diag_fini(&diags);
 	return 0;
