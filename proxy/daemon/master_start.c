@@ -42,13 +42,20 @@ unsigned master_worker_count(const struct config *config)
 	return count > SHARED_WORKERS_MAX ? SHARED_WORKERS_MAX : (unsigned)count;
 }
 
+static void forget_key(struct config_file *key)
+{
+	if (key->data)
+		mem_wipe(key->data, key->len);
+}
+
 static void forget_keys(struct config *config)
 {
 	for (size_t i = 0; i < config->domain_count; i++) {
-		struct config_file *key = &config->domains[i].private_key;
+		struct config_domain *domain = &config->domains[i];
 
-		if (key->data)
-			mem_wipe(key->data, key->len);
+		forget_key(&domain->private_key);
+		for (size_t k = 0; k < domain->more_certificate_count; k++)
+			forget_key(&domain->more_certificates[k].private_key);
 	}
 }
 

@@ -48,6 +48,12 @@ static void text_domain(FILE *out, const struct config_domain *domain, int64_t n
 
 	tls_describe_certificate(domain, now, certificate, sizeof(certificate));
 	fprintf(out, "  %s\n    certificate %s\n", domain->name, *certificate ? certificate : "none");
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		struct config_domain one = config_domain_with(domain, i);
+
+		tls_describe_certificate(&one, now, certificate, sizeof(certificate));
+		fprintf(out, "    and         %s\n", certificate);
+	}
 	text_backend(out, "c2s", &domain->backend, &domain->backend.c2s);
 	text_backend(out, "s2s", &domain->backend, &domain->backend.s2s);
 }
@@ -137,6 +143,20 @@ static json_t *json_backend(const struct config_backend *backend)
 	return object;
 }
 
+static json_t *json_more_certificates(const struct config_domain *domain, int64_t now)
+{
+	char certificate[CERTIFICATE_TEXT];
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		struct config_domain one = config_domain_with(domain, i);
+
+		tls_describe_certificate(&one, now, certificate, sizeof(certificate));
+		json_array_append_new(list, json_string(certificate));
+	}
+	return list;
+}
+
 static json_t *json_domains(const struct config *config, int64_t now)
 {
 	char certificate[CERTIFICATE_TEXT];
@@ -150,6 +170,8 @@ static json_t *json_domains(const struct config *config, int64_t now)
 		json_object_set_new(object, "name", json_string(domain->name));
 		if (*certificate)
 			json_object_set_new(object, "certificate", json_string(certificate));
+		if (domain->more_certificate_count > 0)
+			json_object_set_new(object, "more-certificates", json_more_certificates(domain, now));
 		json_object_set_new(object, "backend", json_backend(&domain->backend));
 		json_array_append_new(list, object);
 	}

@@ -112,6 +112,18 @@ const struct config_domain *config_find_server_name(const struct config *config,
 	return found;
 }
 
+struct config_domain config_domain_with(const struct config_domain *domain, size_t more)
+{
+	const struct config_credential *credential = &domain->more_certificates[more];
+	struct config_domain one = *domain;
+	one.certificate = credential->certificate;
+	one.private_key = credential->private_key;
+	one.ocsp_response = credential->ocsp_response;
+	one.more_certificates = NULL;
+	one.more_certificate_count = 0;
+	return one;
+}
+
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role)
 {
 	static const struct addr none;

@@ -49,6 +49,10 @@ static void check_loaded(const struct config *config)
 		const struct config_domain *domain = &config->domains[i];
 		assert(config_find_domain(config, domain->name) == domain);
 		assert(domain->certificate.data != NULL && domain->private_key.data != NULL);
+		for (size_t k = 0; k < domain->more_certificate_count; k++) {
+			const struct config_domain one = config_domain_with(domain, k);
+			assert(one.certificate.data != NULL && one.private_key.data != NULL && one.private_key.secret);
+		}
 		assert(domain->backend.c2s.len > 0 && domain->backend.s2s.len == 0);
 		assert(addr_is_local(&domain->backend.c2s) || domain->backend.allow_remote_plaintext);
 	}
