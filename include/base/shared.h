@@ -82,8 +82,7 @@ struct shared_keeper {
 
 struct shared {
 	unsigned workers;
-	uint32_t connections_max;
-	uint32_t per_address_max;
+	uint32_t connections_max; /* the mapping has room for these */
 	struct shared_keeper keeper;
 	struct shared_tickets tickets;
 	struct shared_slot slot[SHARED_WORKERS_MAX];
@@ -116,6 +115,11 @@ enum shared_admit shared_move(struct shared *shared, unsigned worker, const stru
 			      const struct addr_key *to);
 /* Master only, when `worker` is known dead: takes back its connections and gauges, sets pid 0. */
 void shared_reap(struct shared *shared, unsigned worker);
+/*
+ * Master only: other limits, from now on. What is connected already stays. false, and nothing changed: more connections
+ * than the mapping was made for.
+ */
+bool shared_set_limits(struct shared *shared, uint32_t connections_max, uint32_t per_address_max);
 /* Sums over all slots. */
 uint64_t shared_total(const struct shared *shared, enum shared_counter counter);
 uint64_t shared_total_reason(const struct shared *shared, unsigned reason);

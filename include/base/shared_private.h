@@ -19,6 +19,8 @@ enum shared_admit shared_table_admit_uncounted(struct shared_table *t, unsigned 
 enum shared_admit shared_table_move(struct shared_table *t, unsigned worker, const struct addr_key *from,
 				    const struct addr_key *to);
 void shared_table_release(struct shared_table *t, unsigned worker, const struct addr_key *key);
+/* connections_max: at most what it was made for. */
+void shared_table_set_limits(struct shared_table *t, uint32_t connections_max, uint32_t per_address_max);
 void shared_table_reap(struct shared_table *t, unsigned worker);
 
 #endif

@@ -33,6 +33,10 @@ struct children_events {
 	void (*ready)(void *ctx, struct child *child);
 	/* Said by the child, or found when it died before it was ready. */
 	void (*failed)(void *ctx, struct child *child, const char *why);
+	/* A worker was forked: what it is told now it finds once it is set up. */
+	void (*forked)(void *ctx, struct child *worker);
+	/* PREPARED, UNFIT and COMMITTED of a worker. */
+	void (*vote)(void *ctx, unsigned slot, const struct message *m);
 	/* STREAMS_PART and STREAMS_END of a worker. */
 	void (*answer)(void *ctx, unsigned slot, const struct message *m);
 	void (*worker_gone)(void *ctx, unsigned slot);
@@ -65,6 +69,8 @@ void children_fini(struct children *all);
 void child_start(struct child *child);
 /* Never blocks; a child that does not read what it is told is killed. */
 void child_tell(struct child *child, enum message_type type, uint64_t number);
+/* The same with a descriptor (-1: none) and a payload. */
+void child_send(struct child *child, const struct message *m, int pass_fd);
 /* Ends the conversation: the keeper then finishes, a worker leaves at once. */
 void child_hang_up(struct child *child);
 void child_kill(struct child *child);

@@ -50,6 +50,9 @@ void courier_call_back(struct courier *courier);
 /* Once a second: with `continue`, nobody waits for a log that cannot be written. */
 void courier_tick(struct courier *courier);
 
+/* audit.on-failure of a new configuration: for what is submitted and answered from now on. */
+void courier_set_refuse(struct courier *courier, bool refuse);
+
 /* Too much is owed: with `refuse` no connection is to be accepted. */
 bool courier_full(const struct courier *courier);
 /* Records not acknowledged yet. */

@@ -19,6 +19,12 @@ struct keeper_params {
 	int control; /* to the master */
 };
 
+/* What a reload changes for it: payload of MESSAGE_SETTINGS. */
+struct keeper_settings {
+	int on_failure; /* enum audit_on_failure */
+	int log_output, log_level;
+};
+
 /* Runs in its own process until the master and all workers have closed their channels; returns the exit status. */
 int keeper_main(const struct keeper_params *params);
 

@@ -26,6 +26,15 @@ enum message_type {
 	MESSAGE_STREAMS_END,  /* worker to master */
 	MESSAGE_RECORD,       /* courier to keeper: payload: the record's JSON */
 	MESSAGE_WRITTEN,      /* keeper to courier: every record up to number is in the log */
+	/* A reload; number: which one, except in LISTENER. */
+	MESSAGE_LISTENER, /* master to worker, before PREPARE: a new socket comes along; number: of the new listeners */
+	MESSAGE_PREPARE,  /* master to worker: make everything of the bundle that comes along, and change nothing */
+	MESSAGE_PREPARED, /* worker to master: it can */
+	MESSAGE_UNFIT,    /* worker to master: it cannot; payload: why */
+	MESSAGE_COMMIT,   /* master to worker: new streams take what was prepared */
+	MESSAGE_COMMITTED, /* worker to master: they do */
+	MESSAGE_ABORT,     /* master to worker: forget what was prepared */
+	MESSAGE_SETTINGS,  /* master to keeper: payload: struct keeper_settings */
 	MESSAGE_COUNT
 };
 

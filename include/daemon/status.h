@@ -8,11 +8,14 @@
 
 #include "base/errbuf.h"
 #include "base/shared.h"
+#include "daemon/reload.h"
 
 struct status_facts {
 	const struct shared *shared;
 	const char *config_path, *state;
-	int64_t since_us; /* real time of the start */
+	int64_t since_us;  /* real time of the start */
+	int64_t loaded_us; /* when the configuration in force was loaded */
+	struct reload_outcome reload;
 	uint64_t uptime_ms;
 };
 

@@ -18,7 +18,7 @@ struct worker_params {
 	pid_t master;
 	int control;   /* to the master */
 	int bundle_fd; /* closed once read */
-	int *listener_fds;
+	const int *listener_fds;
 	size_t listener_count;
 };
 

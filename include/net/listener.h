@@ -16,6 +16,12 @@ int listener_probe(const struct addr *address, struct errbuf *err);
  * set. */
 int listener_open(const struct addr *address, struct errbuf *err);
 
+/* The two halves of listener_open: the address is ours, and no client gets in yet; then it does (0, or -1 with err
+ * set).
+ */
+int listener_bind(const struct addr *address, struct errbuf *err);
+int listener_listen(int fd, const struct addr *address, struct errbuf *err);
+
 struct event_base;
 struct acceptor;
 
@@ -34,5 +40,9 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn *on_a
 void acceptor_pause(struct acceptor *a);
 void acceptor_resume(struct acceptor *a);
 void acceptor_free(struct acceptor **a);
+/* Takes what is queued (the connections that closing the socket would reset), then frees. Not from inside its
+ * callbacks.
+ */
+void acceptor_finish(struct acceptor **a);
 
 #endif

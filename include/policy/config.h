@@ -62,6 +62,14 @@ struct config_backend {
 	bool allow_remote_plaintext;
 };
 
+/* A further certificate of a domain, of another kind of key. */
+struct config_credential {
+	struct config_mark mark;
+	struct config_file certificate;
+	struct config_file private_key;
+	struct config_file ocsp_response;
+};
+
 struct config_domain {
 	struct config_mark mark;
 	char *name; /* normalised (domain_normalise) */
@@ -69,6 +77,8 @@ struct config_domain {
 	struct config_file certificate;
 	struct config_file private_key;
 	struct config_file ocsp_response;
+	struct config_credential *more_certificates;
+	size_t more_certificate_count;
 	char **server_names; /* our own addition: further names a client may send as SNI (SRV targets, TLS-16),
 				normalised */
 	size_t server_name_count;
@@ -185,6 +195,8 @@ const struct config_domain *config_find_server_name(const struct config *config,
 /* May the leg to the domain's backend for that role be plaintext (TLS-25): backend.tls does not forbid it, and the
  * backend is local or remote plaintext is allowed. */
 bool config_backend_may_plaintext(const struct config_domain *domain, enum role role);
+/* The domain as if number `more` of its more_certificates were its only one. Owns nothing: lives as long as domain. */
+struct config_domain config_domain_with(const struct config_domain *domain, size_t more);
 /* The backend's address for that role; len 0: none. */
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role);
 

@@ -50,6 +50,9 @@ int config_number(struct loader *loader, const struct schema_row *row, const str
 		  const struct key_path *path, int64_t *out);
 /* Strict base-10 digits: no sign, no leading zero, at most max. Returns where they end, or NULL. */
 const char *config_digits(const char *text, int64_t max, int64_t *out);
+/* Where relative paths start from: the directory of the file `path`, absolute. NULL if the working directory is gone.
+ * The caller frees. */
+char *config_directory(const char *path);
 /* Text behind directory unless it is absolute. The caller frees. */
 char *config_absolute(const char *directory, const char *text);
 

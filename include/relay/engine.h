@@ -38,6 +38,12 @@ void engine_free(struct engine **engine);
  * exactly one stream-closed. */
 void engine_accept(struct engine *engine, size_t listener, int fd, const struct addr *peer);
 
+/*
+ * From now on sessions are made with these (own references are taken); those that are open keep what they started with.
+ * The numbers given to engine_accept are then those of the new configuration's listeners.
+ */
+void engine_reload(struct engine *engine, struct config *config, struct tls_store *store);
+
 /* No new sessions come; open ones may go on for timeouts.drain, then get <system-shutdown/>. on_empty is called when
  * none is left. */
 void engine_drain(struct engine *engine);

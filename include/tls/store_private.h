@@ -10,10 +10,18 @@
 struct evp_cipher_st;
 struct ssl_ctx_st;
 
+/* An OCSP response for the domain's certificate of that kind of key. */
+struct tls_staple {
+	int key_type; /* EVP_PKEY_get_base_id; OpenSSL holds one certificate of each */
+	const struct config_file *file;
+	int64_t until; /* seconds since 1970: not sent past it */
+};
+
 struct tls_vhost {
 	const struct config_domain *domain;
 	struct ssl_ctx_st *ctx[ROLE_COUNT]; /* NULL: a role that is not served, or no certificate */
-	int64_t staple_until;               /* seconds since 1970: the OCSP response is not sent past it */
+	struct tls_staple *staples;
+	size_t staple_count;
 };
 
 struct tls_store {

@@ -54,7 +54,6 @@ struct shared *shared_new(unsigned workers, uint32_t connections_max, uint32_t p
 	}
 	shared->workers = workers;
 	shared->connections_max = connections_max;
-	shared->per_address_max = per_address_max;
 	shared_table_init(table_of(shared), workers, connections_max, per_address_max);
 	return shared;
 }
@@ -102,6 +101,14 @@ void shared_reap(struct shared *shared, unsigned worker)
 	for (role = 0; role < SHARED_ROLES; role++)
 		atomic_store_explicit(&slot->open[role], 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->pid, 0, memory_order_release);
+}
+
+bool shared_set_limits(struct shared *shared, uint32_t connections_max, uint32_t per_address_max)
+{
+	if (connections_max > shared->connections_max)
+		return false;
+	shared_table_set_limits(table_of(shared), connections_max, per_address_max);
+	return true;
 }
 
 uint64_t shared_total(const struct shared *shared, enum shared_counter counter)

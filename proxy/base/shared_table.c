@@ -30,10 +30,11 @@ struct shared_table {
 	pthread_mutex_t lock;
 	struct siphash_key hash_key;
 	unsigned workers;
-	uint32_t max, per_address_max; /* max is also the number of entries */
-	uint32_t mask;                 /* of the index */
-	uint32_t total;                /* connections */
-	uint32_t touched;              /* entries ever used: those behind are all zero */
+	uint32_t max;                    /* entries */
+	uint32_t limit, per_address_max; /* in force now; limit <= max */
+	uint32_t mask;                   /* of the index */
+	uint32_t total;                  /* connections */
+	uint32_t touched;                /* entries ever used: those behind are all zero */
 	uint32_t free_head;
 	_Alignas(16) unsigned char memory[]; /* entries, index, rows */
 };
@@ -77,7 +78,7 @@ void shared_table_init(struct shared_table *t, unsigned workers, uint32_t connec
 	pthread_mutexattr_t attr;
 
 	t->workers = workers;
-	t->max = connections_max;
+	t->max = t->limit = connections_max;
 	t->per_address_max = per_address_max;
 	t->mask = index_size(connections_max) - 1;
 	t->free_head = NO_ENTRY;
@@ -208,7 +209,7 @@ static enum shared_admit admit(struct shared_table *t, unsigned worker, const st
 {
 	uint32_t place, id;
 
-	if (t->total >= t->max)
+	if (t->total >= t->limit)
 		return SHARED_REFUSE_TOTAL;
 	place = find_place(t, key);
 	id = index_of(t)[place] ? index_of(t)[place] - 1 : NO_ENTRY;
@@ -284,6 +285,15 @@ enum shared_admit shared_table_move(struct shared_table *t, unsigned worker, con
 	}
 	table_unlock(t);
 	return result;
+}
+
+void shared_table_set_limits(struct shared_table *t, uint32_t connections_max, uint32_t per_address_max)
+{
+	assert(connections_max <= t->max);
+	table_lock(t);
+	t->limit = connections_max;
+	t->per_address_max = per_address_max;
+	table_unlock(t);
 }
 
 void shared_table_reap(struct shared_table *t, unsigned worker)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding the control socket and asking it. Whoever asks may not be allowed to read private keys, and needs none for
- * this: the files a configuration names are taken as empty here. A configuration that is being edited and is not valid
- * just now leaves --socket.
+ * this: the files a configuration names are taken as empty here. Of a configuration that is not valid just now, which
+ * `reload` is there to tell about, the socket's name is still looked for.
  */
 #include "cli/ask.h"
 
@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "daemon/control.h"
 #include "policy/config.h"
+#include "policy/config_peek.h"
 
 #define SOCKET_DEFAULT "/run/portcullis/control.sock"
 
@@ -45,7 +46,7 @@ static char *socket_of_config(const char *path)
 		config_unref(&config);
 	}
 	diag_fini(&diags);
-	return out;
+	return out ? out : config_peek_socket(path, &source);
 }
 
 /* The caller frees; NULL when it was said what is wrong. */
@@ -60,29 +61,28 @@ static char *find_socket(const struct cli_args *args)
 	path = socket_of_config(args->config);
 	if (!path)
 		fprintf(stderr,
-			"portcullis: %s cannot be read or is not valid, so where the control socket is is not known:\n"
+			"portcullis: %s cannot be read, or is not valid and names no control socket:\n"
 			"run `portcullis check -c %s`, or name the socket with --socket\n",
 			args->config, args->config);
 	return path;
 }
 
-int cli_ask(const struct cli_args *args, const char *request, cli_print_fn *print)
+int cli_ask(const struct cli_args *args, const char *request, uint64_t wait_ms, cli_print_fn *print)
 {
 	char *path = find_socket(args), *answer;
 	struct errbuf err = {.text = ""};
-	int status = CLI_OK;
+	int status = CLI_CANNOT;
 	size_t len = 0;
 
 	if (!path)
 		return CLI_CANNOT;
-	answer = control_ask(path, request, &len, &err);
-	if (!answer) {
-		fprintf(stderr, "portcullis: %s\n", err.text);
-		status = CLI_CANNOT;
-	} else if (print(stdout, answer, len, &err) < 0) {
-		fprintf(stderr, "portcullis: %s\n", err.text);
-		status = CLI_BAD;
+	answer = control_ask(path, request, wait_ms, &len, &err);
+	if (answer) {
+		int said = print(stdout, answer, len, &err);
+		status = said == 0 ? CLI_OK : CLI_BAD;
 	}
+	if (*err.text)
+		fprintf(stderr, "portcullis: %s\n", err.text);
 	mem_free(answer);
 	mem_free(path);
 	return status;

@@ -16,8 +16,8 @@ static const struct command commands[] = {
 	     "`ready` on the operator's log once every listener accepts (and tells systemd the same).\n\n"
 	     "SIGTERM, SIGINT   take no new streams; open ones may go on for timeouts.drain; then exit 0.\n"
 	     "                  A second one ends at once.\n"
-	     "SIGHUP            open the audit log again (log rotation). Reload of the configuration is not\n"
-	     "                  available in this version.\n\n"
+	     "SIGHUP            as `portcullis reload`: read the configuration again, and open the audit log again\n"
+	     "                  (log rotation) whether or not that goes well.\n\n"
 	     "Started as root it takes the account named by `user` in all processes that meet the network.\n",
      .run = cli_run},
     {.name = "check",
@@ -30,9 +30,12 @@ static const struct command commands[] = {
      .run = cli_check},
     {.name = "reload",
      .synopsis = "[-c FILE] [--socket PATH]",
-     .summary = "take a new configuration for new streams (not available in this version)",
-     .help = "Asks the running portcullis to read its configuration again. This version answers that it cannot:\n"
-	     "restart it instead.\n",
+     .summary = "take a new configuration and certificates for new streams",
+     .help = "Asks the running portcullis to read its configuration and every file that it names again. New streams\n"
+	     "take the new one, open streams go on with what they started with. If anything is wrong nothing changes:\n"
+	     "every finding is printed as FILE:LINE:COLUMN: message, and the exit status is 1.\n"
+	     "What takes a restart, and is refused: workers, user, admin.socket, audit.output, audit.chain, and\n"
+	     "limits.connections above what it was at the start.\n",
      .takes_socket = true,
      .run = cli_reload},
     {.name = "status",

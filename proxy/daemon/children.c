@@ -202,19 +202,29 @@ void child_start(struct child *child)
 	child->pid = pid;
 	child->control = pair[0];
 	publish(child);
-	if (child->is_keeper)
+	if (child->is_keeper) {
 		link_all(all);
-	else
-		link_channel(all, child);
+		return;
+	}
+	link_channel(all, child);
+	all->events.forked(all->events.ctx, child);
+}
+
+void child_send(struct child *child, const struct message *message, int pass_fd)
+{
+	struct message m = *message;
+
+	m.incarnation = child->incarnation;
+	/* MESSAGE_GONE: it is dying, SIGCHLD is on its way. */
+	if (child->control >= 0 && message_send(child->control, &m, pass_fd) == MESSAGE_AGAIN)
+		child_kill(child);
 }
 
 void child_tell(struct child *child, enum message_type type, uint64_t number)
 {
-	struct message m = {.type = type, .incarnation = child->incarnation, .number = number};
+	struct message m = {.type = type, .number = number};
 
-	/* MESSAGE_GONE: it is dying, SIGCHLD is on its way. */
-	if (child->control >= 0 && message_send(child->control, &m, -1) == MESSAGE_AGAIN)
-		child_kill(child);
+	child_send(child, &m, -1);
 }
 
 void child_hang_up(struct child *child)
@@ -228,6 +238,11 @@ void child_kill(struct child *child)
 {
 	if (child->pid > 0)
 		kill(child->pid, SIGKILL);
+}
+
+static bool is_vote(enum message_type type)
+{
+	return type == MESSAGE_PREPARED || type == MESSAGE_UNFIT || type == MESSAGE_COMMITTED;
 }
 
 static void take_message(struct child *child, const struct message *m)
@@ -244,6 +259,8 @@ static void take_message(struct child *child, const struct message *m)
 		all->events.failed(all->events.ctx, child, why);
 	} else if (!child->is_keeper && (m->type == MESSAGE_STREAMS_PART || m->type == MESSAGE_STREAMS_END)) {
 		all->events.answer(all->events.ctx, child->slot, m);
+	} else if (!child->is_keeper && is_vote(m->type)) {
+		all->events.vote(all->events.ctx, child->slot, m);
 	}
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The asking side of the control socket. Every failure names the socket and what to do about it. Waits at most fifteen
- * seconds: longer than the master waits for its slowest worker.
+ * The asking side of the control socket. Every failure names the socket and what to do about it.
  */
 #include "daemon/control.h"
 
@@ -16,7 +15,6 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-#define WAIT_MS 15000
 #define ANSWER_MAX ((size_t)256 << 20)
 
 static const char *remedy(int error)
@@ -60,9 +58,9 @@ static int send_line(int fd, const char *request)
 }
 
 /* 0: the whole answer is in b. */
-static int read_answer(int fd, struct strbuf *b)
+static int read_answer(int fd, uint64_t wait_ms, struct strbuf *b)
 {
-	uint64_t deadline = clock_ms() + WAIT_MS;
+	uint64_t deadline = clock_ms() + wait_ms;
 	char chunk[16384];
 
 	for (;;) {
@@ -86,7 +84,7 @@ static int read_answer(int fd, struct strbuf *b)
 	}
 }
 
-char *control_ask(const char *socket_path, const char *request, size_t *len_out, struct errbuf *err)
+char *control_ask(const char *socket_path, const char *request, uint64_t wait_ms, size_t *len_out, struct errbuf *err)
 {
 	int fd = connect_to(socket_path, err);
 	struct strbuf answer;
@@ -95,7 +93,7 @@ char *control_ask(const char *socket_path, const char *request, size_t *len_out,
 	if (fd < 0)
 		return NULL;
 	strbuf_init(&answer, ANSWER_MAX);
-	if (send_line(fd, request) < 0 || read_answer(fd, &answer) < 0)
+	if (send_line(fd, request) < 0 || read_answer(fd, wait_ms, &answer) < 0)
 		errbuf_set(err, "%s: %s: %s", socket_path, strerror(errno), remedy(errno));
 	else if (answer.len == 0)
 		errbuf_set(err, "%s: no answer: it may be stopping or busy, try again", socket_path);

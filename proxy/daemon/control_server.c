@@ -21,8 +21,9 @@
 #define CLIENTS_MAX 16
 #define REQUEST_MAX 4096
 #define PATIENCE_MS 2000
-/* Longer than the master waits for its workers. */
+/* Longer than the master waits for its workers; two reloads may go before the one that was asked for. */
 #define ANSWER_MS 10000
+#define RELOAD_ANSWER_MS 110000
 
 enum client_state { CLIENT_FREE, CLIENT_READING, CLIENT_WAITING, CLIENT_WRITING };
 
@@ -225,7 +226,7 @@ static void serve(struct client *client, size_t len)
 	char *text;
 
 	client->state = CLIENT_WAITING;
-	client->deadline_ms = clock_ms() + ANSWER_MS;
+	client->deadline_ms = clock_ms() + (command == CONTROL_RELOAD ? RELOAD_ANSWER_MS : ANSWER_MS);
 	if (command != CONTROL_INVALID) {
 		server->request(server->ctx, client->number, command);
 		return;

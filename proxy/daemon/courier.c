@@ -359,6 +359,11 @@ void courier_tick(struct courier *c)
 	c->params.wake(c->params.ctx);
 }
 
+void courier_set_refuse(struct courier *c, bool refuse)
+{
+	c->params.refuse = refuse;
+}
+
 bool courier_full(const struct courier *c)
 {
 	return c->full;

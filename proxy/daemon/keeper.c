@@ -46,6 +46,7 @@ struct keeper {
 	size_t turn; /* where reading starts: nobody starves */
 	uint64_t retry_at;
 	unsigned tries_left;
+	int on_failure; /* enum audit_on_failure: for what is said, the couriers act on it */
 	bool failing, closing;
 	uint8_t buffer[MESSAGE_SIZE_MAX];
 };
@@ -162,6 +163,17 @@ static void reopen(struct keeper *k)
 		log_info("audit log %s opened again", log_name(k));
 }
 
+static void take_settings(struct keeper *k, const struct message *m)
+{
+	struct keeper_settings settings;
+
+	if (m->len != sizeof(settings))
+		return;
+	memcpy(&settings, m->payload, sizeof(settings));
+	k->on_failure = settings.on_failure;
+	log_setup((enum log_output)settings.log_output, (enum log_level)settings.log_level);
+}
+
 static void read_control(struct keeper *k)
 {
 	enum message_result result;
@@ -175,6 +187,8 @@ static void read_control(struct keeper *k)
 			close(fd);
 		if (m.type == MESSAGE_REOPEN)
 			reopen(k);
+		if (m.type == MESSAGE_SETTINGS)
+			take_settings(k, &m);
 	}
 	if (result == MESSAGE_GONE) {
 		k->closing = true;
@@ -184,8 +198,8 @@ static void read_control(struct keeper *k)
 
 static void set_failing(struct keeper *k, bool failing, const char *why)
 {
-	const char *then = k->params.audit->on_failure == AUDIT_REFUSE ? "new streams are refused until it can"
-								       : "streams go on, records wait until it can";
+	const char *then = k->on_failure == AUDIT_REFUSE ? "new streams are refused until it can"
+							 : "streams go on, records wait until it can";
 
 	if (failing && !k->failing)
 		log_error("audit log %s cannot be written: %s; %s", log_name(k), reason_only(k, why), then);
@@ -371,6 +385,7 @@ int keeper_main(const struct keeper_params *params)
 	struct errbuf err = {.text = ""};
 
 	k->params = *params;
+	k->on_failure = params->audit->on_failure;
 	k->polls = mem_zalloc(sizeof(*k->polls));
 	log_set_prefix(prefix, NULL);
 	if (start(k, &err) < 0) {

@@ -33,14 +33,16 @@ static const char *const state_names[] = {
     [MASTER_CLOSING] = "closing",   [MASTER_LEAVING] = "leaving", [MASTER_ENDED] = "ended"};
 _Static_assert(ARRAY_LEN(state_names) == MASTER_STATE_COUNT, "state without a name");
 
-static void record_life(struct master *m, const char *action)
+void master_record(struct master *m, const char *action, enum audit_outcome outcome, const char *reason)
 {
 	struct audit_trail trail = courier_trail(m->courier);
 	struct audit_record record;
 
 	audit_record_init(&record);
 	record.action = action;
-	record.outcome = AUDIT_SUCCESS;
+	record.outcome = outcome;
+	record.severity = outcome == AUDIT_SUCCESS ? 0 : 2;
+	record.reason = reason;
 	record.version_text = PORTCULLIS_VERSION;
 	trail.submit(trail.ctx, &record, NULL, NULL);
 	courier_write(m->courier);
@@ -73,7 +75,7 @@ static void say_ready(const struct master *m)
 static void go(struct master *m)
 {
 	master_enter(m, MASTER_RUNNING, UINT64_MAX);
-	record_life(m, "proxy-started");
+	master_record(m, "proxy-started", AUDIT_SUCCESS, NULL);
 	for (unsigned i = 0; i < m->children->worker_count; i++)
 		child_tell(&m->children->workers[i], MESSAGE_ACCEPT, 0);
 	say_ready(m);
@@ -147,11 +149,22 @@ static void on_answer(void *ctx, unsigned slot, const struct message *message)
 	}
 }
 
+static void on_forked(void *ctx, struct child *worker)
+{
+	master_reload_forked(ctx, worker);
+}
+
+static void on_vote(void *ctx, unsigned slot, const struct message *message)
+{
+	master_reload_vote(ctx, slot, message);
+}
+
 /* Its streams are gone with it: there is nothing more to wait for. */
 static void on_worker_gone(void *ctx, unsigned slot)
 {
 	struct master *m = ctx;
 
+	master_reload_gone(m, slot);
 	for (size_t i = 0; i < MASTER_QUERIES; i++) {
 		struct streams_query *q = &m->queries[i];
 
@@ -199,6 +212,8 @@ static void on_request(void *ctx, uint64_t client, enum control_command command)
 				     .config_path = m->children->config_path,
 				     .state = state_names[m->state],
 				     .since_us = m->since_us,
+				     .loaded_us = m->reload.loaded_us,
+				     .reload = m->reload.last,
 				     .uptime_ms = clock_ms() - m->started_ms};
 	char *text;
 
@@ -206,7 +221,11 @@ static void on_request(void *ctx, uint64_t client, enum control_command command)
 		ask_streams(m, client);
 		return;
 	}
-	text = command == CONTROL_STATUS ? status_json(&facts) : control_error_json("not available in this version");
+	if (command == CONTROL_RELOAD) {
+		master_reload_ask(m, client);
+		return;
+	}
+	text = status_json(&facts);
 	control_server_answer(m->control, client, text, strlen(text));
 }
 
@@ -214,6 +233,7 @@ static void drain(struct master *m)
 {
 	struct children *all = m->children;
 
+	master_reload_cancel(m);
 	log_info("stopping: %lld streams are open and may go on for %lld s", (long long)children_open_streams(all),
 		 (long long)(m->config->timeouts.drain / 1000));
 	notify_send("STOPPING=1\nSTATUS=Waiting for open streams to end");
@@ -256,8 +276,7 @@ static void on_signal(void *ctx, short revents)
 		} else if (info.ssi_signo == SIGCHLD) {
 			children_reap(m->children);
 		} else if (info.ssi_signo == SIGHUP) {
-			log_info("reload of the configuration is not available in this version; log files reopened");
-			child_tell(&m->children->keeper, MESSAGE_REOPEN, 0);
+			master_reload_ask(m, 0);
 		}
 	}
 }
@@ -278,7 +297,7 @@ static void close_down(struct master *m)
 {
 	if (m->state == MASTER_DRAINING && children_workers_alive(m->children) == 0) {
 		master_enter(m, MASTER_CLOSING, clock_ms() + LAST_RECORD_MS);
-		record_life(m, "proxy-stopped");
+		master_record(m, "proxy-stopped", AUDIT_SUCCESS, NULL);
 	}
 	if (m->state == MASTER_CLOSING && (courier_pending(m->courier) == 0 || clock_ms() >= m->deadline_ms)) {
 		m->children->keeper_needed = false;
@@ -318,6 +337,7 @@ static void tick(struct master *m)
 			answer_query(m, &m->queries[i]);
 	courier_write(m->courier);
 	courier_call_back(m->courier);
+	master_reload_tick(m, now);
 	pass_deadline(m, now);
 	close_down(m);
 }
@@ -325,7 +345,8 @@ static void tick(struct master *m)
 static int next_timeout(const struct master *m)
 {
 	uint64_t now = clock_ms(), due = m->tickets_ms;
-	const uint64_t others[] = {m->deadline_ms, children_due(m->children), control_server_due(m->control)};
+	const uint64_t others[] = {m->deadline_ms, children_due(m->children), control_server_due(m->control),
+				   master_reload_due(m)};
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (others[i] < due)
@@ -350,8 +371,13 @@ static int supervise(struct master *m)
 {
 	struct errbuf err = {.text = ""};
 
-	m->children->events = (struct children_events){
-	    .ready = on_ready, .failed = on_failed, .answer = on_answer, .worker_gone = on_worker_gone, .ctx = m};
+	m->children->events = (struct children_events){.ready = on_ready,
+						       .failed = on_failed,
+						       .forked = on_forked,
+						       .vote = on_vote,
+						       .answer = on_answer,
+						       .worker_gone = on_worker_gone,
+						       .ctx = m};
 	m->control = control_server_open(m->config->admin.socket, on_request, m, &err);
 	if (!m->control || master_listen(m, &err) < 0) {
 		log_error("cannot start: %s", err.text);

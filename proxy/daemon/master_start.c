@@ -27,7 +27,7 @@
 /* Descriptors of a worker that are no stream's. */
 #define DESCRIPTORS_SPARE 64
 
-static unsigned worker_count(const struct config *config)
+unsigned master_worker_count(const struct config *config)
 {
 	cpu_set_t cpus;
 	int count;
@@ -42,13 +42,20 @@ static unsigned worker_count(const struct config *config)
 	return count > SHARED_WORKERS_MAX ? SHARED_WORKERS_MAX : (unsigned)count;
 }
 
+static void forget_key(struct config_file *key)
+{
+	if (key->data)
+		mem_wipe(key->data, key->len);
+}
+
 static void forget_keys(struct config *config)
 {
 	for (size_t i = 0; i < config->domain_count; i++) {
-		struct config_file *key = &config->domains[i].private_key;
+		struct config_domain *domain = &config->domains[i];
 
-		if (key->data)
-			mem_wipe(key->data, key->len);
+		forget_key(&domain->private_key);
+		for (size_t k = 0; k < domain->more_certificate_count; k++)
+			forget_key(&domain->more_certificates[k].private_key);
 	}
 }
 
@@ -86,23 +93,32 @@ static void warn_of_descriptors(const struct children *all)
 }
 
 /* What the loader has read goes into the bundle exactly as it was read: nobody reads a file a second time. */
-static int load(struct master *m, const char *config_path, struct errbuf *err)
+int master_load(const char *config_path, struct config **config_out, struct diag_list *diags, struct errbuf *err)
 {
 	struct file_source disk = file_source_disk(), recording;
 	struct bundle_recorder *recorder = bundle_recorder_new(&disk);
-	struct diag_list diags;
 	int fd = -1;
 
 	recording = bundle_recorder_source(recorder);
-	diag_init(&diags, config_path);
-	m->config = preflight(config_path, &recording, &diags);
-	preflight_print(stderr, &diags);
-	diag_fini(&diags);
-	if (m->config)
+	*config_out = preflight(config_path, &recording, diags);
+	if (*config_out)
 		fd = bundle_recorder_seal(recorder, err);
 	bundle_recorder_free(&recorder);
-	if (m->config)
-		forget_keys(m->config);
+	if (*config_out)
+		forget_keys(*config_out);
+	return fd;
+}
+
+static int load_first(struct master *m, const char *config_path, struct errbuf *err)
+{
+	struct diag_list diags;
+	int fd;
+
+	diag_init(&diags, config_path);
+	fd = master_load(config_path, &m->config, &diags, err);
+	preflight_print(stderr, &diags);
+	diag_fini(&diags);
+	m->reload.loaded_us = clock_real_us();
 	return fd;
 }
 
@@ -155,7 +171,7 @@ static int prepare_rest(struct master *m, struct errbuf *err)
 	if (account_find(m->config, &all->account, err) < 0)
 		return -1;
 	all->config = m->config;
-	all->worker_count = worker_count(m->config);
+	all->worker_count = master_worker_count(m->config);
 	all->listener_count = m->config->listener_count;
 	random_hex(all->run_id, 4);
 	m->shared = shared_new(all->worker_count, (uint32_t)m->config->limits.connections,
@@ -180,10 +196,11 @@ int master_prepare(struct master *m, const char *config_path)
 	m->since_us = clock_real_us();
 	m->started_ms = clock_ms();
 	m->deadline_ms = UINT64_MAX;
-	m->signal_fd = -1;
+	m->signal_fd = m->reload.bundle_fd = -1;
+	m->reload.deadline_ms = UINT64_MAX;
 	m->children = mem_zalloc(sizeof(*m->children));
 	m->children->config_path = config_path;
-	m->children->bundle_fd = load(m, config_path, &err);
+	m->children->bundle_fd = load_first(m, config_path, &err);
 	if (!m->config)
 		return 1;
 	log_setup((enum log_output)m->config->log.output, (enum log_level)m->config->log.level);
@@ -208,6 +225,8 @@ void master_release(struct master *m)
 	for (size_t i = 0; i < MASTER_QUERIES; i++)
 		if (m->queries[i].client)
 			strbuf_fini(&m->queries[i].text);
+	master_reload_cancel(m);
+	mem_free(m->reload.last.text);
 	control_server_free(&m->control);
 	close_listeners(m->children);
 	if (m->children->workers)

@@ -29,8 +29,13 @@ static void check_key_file(const struct config_file *key, struct diag_list *diag
 
 static void check_keys(const struct config *config, struct diag_list *diags)
 {
-	for (size_t i = 0; i < config->domain_count; i++)
-		check_key_file(&config->domains[i].private_key, diags);
+	for (size_t i = 0; i < config->domain_count; i++) {
+		const struct config_domain *domain = &config->domains[i];
+
+		check_key_file(&domain->private_key, diags);
+		for (size_t k = 0; k < domain->more_certificate_count; k++)
+			check_key_file(&domain->more_certificates[k].private_key, diags);
+	}
 	check_key_file(&config->audit.signing_key, diags);
 }
 

@@ -51,6 +51,12 @@ static void text_domain(FILE *out, const struct config *config, const struct con
 
 	tls_describe_certificate(domain, now, certificate, sizeof(certificate));
 	fprintf(out, "  %s\n    certificate %s\n", domain->name, *certificate ? certificate : "none");
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		struct config_domain one = config_domain_with(domain, i);
+
+		tls_describe_certificate(&one, now, certificate, sizeof(certificate));
+		fprintf(out, "    and         %s\n", certificate);
+	}
 	text_backend(out, "c2s", config, &domain->backend, &domain->backend.c2s);
 	text_backend(out, "s2s", config, &domain->backend, &domain->backend.s2s);
 }
@@ -142,6 +148,20 @@ static json_t *json_backend(const struct config *config, const struct config_bac
 	return object;
 }
 
+static json_t *json_more_certificates(const struct config_domain *domain, int64_t now)
+{
+	char certificate[CERTIFICATE_TEXT];
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		struct config_domain one = config_domain_with(domain, i);
+
+		tls_describe_certificate(&one, now, certificate, sizeof(certificate));
+		json_array_append_new(list, json_string(certificate));
+	}
+	return list;
+}
+
 static json_t *json_domains(const struct config *config, int64_t now)
 {
 	char certificate[CERTIFICATE_TEXT];
@@ -155,6 +175,8 @@ static json_t *json_domains(const struct config *config, int64_t now)
 		json_object_set_new(object, "name", json_string(domain->name));
 		if (*certificate)
 			json_object_set_new(object, "certificate", json_string(certificate));
+		if (domain->more_certificate_count > 0)
+			json_object_set_new(object, "more-certificates", json_more_certificates(domain, now));
 		json_object_set_new(object, "backend", json_backend(config, &domain->backend));
 		json_array_append_new(list, object);
 	}

@@ -7,9 +7,11 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "policy/level.h"
 #include "xmpp/reason.h"
@@ -89,17 +91,39 @@ static json_t *keeper_json(const struct shared *shared)
 	return object;
 }
 
+static void put_time(json_t *object, const char *name, int64_t us)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	clock_rfc3339(us, text);
+	json_object_set_new(object, name, json_string(text));
+}
+
+static json_t *reload_json(const struct reload_outcome *reload)
+{
+	char safe[RELOAD_TEXT_MAX * 4];
+	json_t *object = json_object();
+
+	put_time(object, "at", reload->at_us);
+	json_object_set_new(object, "ok", json_boolean(reload->ok));
+	log_safe(safe, sizeof(safe), reload->text, strlen(reload->text), RELOAD_TEXT_MAX);
+	json_object_set_new(object, "text", json_string(safe));
+	return object;
+}
+
 char *status_json(const struct status_facts *facts)
 {
 	json_t *status = json_object();
-	char since[CLOCK_RFC3339_SIZE], *text, *out;
+	char *text, *out;
 
-	clock_rfc3339(facts->since_us, since);
 	json_object_set_new(status, "version", json_string(PORTCULLIS_VERSION));
 	put_number(status, "pid", (uint64_t)getpid());
 	json_object_set_new(status, "state", json_string(facts->state));
 	json_object_set_new(status, "configuration", json_string(facts->config_path));
-	json_object_set_new(status, "since", json_string(since));
+	put_time(status, "loaded", facts->loaded_us);
+	if (facts->reload.text)
+		json_object_set_new(status, "reload", reload_json(&facts->reload));
+	put_time(status, "since", facts->since_us);
 	put_number(status, "uptime", facts->uptime_ms / 1000);
 	json_object_set_new(status, "workers", workers_json(facts->shared));
 	json_object_set_new(status, "streams", streams_json(facts->shared));

@@ -73,14 +73,17 @@ static void print_workers(FILE *out, const json_t *workers)
 int status_print(FILE *out, const char *json, size_t len, struct errbuf *err)
 {
 	json_t *status = load_answer(json, len, err);
-	const json_t *keeper = json_object_get(status, "keeper");
+	const json_t *keeper = json_object_get(status, "keeper"), *reload = json_object_get(status, "reload");
 
 	if (!status)
 		return -1;
 	fprintf(out, "portcullis %s, pid %lld, %s since %s (%lld s)\n", text_of(status, "version"),
 		number_of(status, "pid"), text_of(status, "state"), text_of(status, "since"),
 		number_of(status, "uptime"));
-	fprintf(out, "configuration %s\n", text_of(status, "configuration"));
+	fprintf(out, "configuration %s, loaded %s\n", text_of(status, "configuration"), text_of(status, "loaded"));
+	if (reload)
+		fprintf(out, "last reload   %s %s: %s\n", text_of(reload, "at"),
+			json_is_true(json_object_get(reload, "ok")) ? "done" : "REFUSED", text_of(reload, "text"));
 	fprintf(out, "audit log     %s; %lld records written, last seq %lld (keeper pid %lld)\n",
 		json_is_true(json_object_get(keeper, "failing")) ? "CANNOT BE WRITTEN" : "well",
 		number_of(keeper, "written"), number_of(keeper, "seq"), number_of(keeper, "pid"));

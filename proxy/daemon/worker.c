@@ -5,7 +5,7 @@
  * the child, never before the fork. It leaves when it was told to drain, the engine is empty and the keeper has every
  * record; and at once when the master is gone.
  */
-#include "daemon/worker.h"
+#include "daemon/worker_private.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -18,34 +18,11 @@
 #include "base/mem.h"
 #include "daemon/bundle.h"
 #include "daemon/courier.h"
-#include "daemon/message.h"
-#include "daemon/outbox.h"
 #include "daemon/stream_list.h"
 #include "net/listener.h"
 #include "policy/config.h"
 #include "relay/engine.h"
 #include "tls/store.h"
-
-struct port {
-	struct worker *worker;
-	size_t listener;
-	struct acceptor *acceptor;
-};
-
-struct worker {
-	struct worker_params params;
-	struct event_base *base;
-	struct config *config;
-	struct tls_store *store;
-	struct engine *engine;
-	struct courier *courier;
-	char *id_prefix;
-	struct port *ports;
-	struct outbox outbox;
-	struct event *control_in, *control_out, *channel_in, *channel_out, *wake, *tick;
-	bool accepting, paused, losing, draining, empty, leaving;
-	uint8_t buffer[MESSAGE_SIZE_MAX];
-};
 
 static struct shared_slot *own_slot(const struct worker *w)
 {
@@ -69,28 +46,46 @@ static void accept_failed(void *ctx, int error)
 		 strerror(error));
 }
 
+struct port *worker_port_new(struct worker *w, size_t listener, int fd)
+{
+	struct port *port = mem_zalloc(sizeof(*port));
+
+	*port = (struct port){.worker = w, .listener = listener, .fd = fd};
+	return port;
+}
+
+void worker_port_open(struct port *port)
+{
+	struct worker *w = port->worker;
+
+	if (!w->accepting || port->acceptor)
+		return;
+	port->acceptor = acceptor_new(w->base, port->fd, accepted, accept_failed, port);
+	if (w->paused)
+		acceptor_pause(port->acceptor);
+}
+
+void worker_port_free(struct port *port, bool queued)
+{
+	(queued ? acceptor_finish : acceptor_free)(&port->acceptor);
+	close(port->fd);
+	mem_free(port);
+}
+
 static void start_accepting(struct worker *w)
 {
 	if (w->accepting || w->draining)
 		return;
 	w->accepting = true;
-	for (size_t i = 0; i < w->params.listener_count; i++) {
-		struct port *port = &w->ports[i];
-
-		*port = (struct port){.worker = w, .listener = i};
-		port->acceptor = acceptor_new(w->base, w->params.listener_fds[i], accepted, accept_failed, port);
-	}
+	for (size_t i = 0; i < w->port_count; i++)
+		worker_port_open(w->ports[i]);
 }
 
 static void stop_accepting(struct worker *w)
 {
-	for (size_t i = 0; i < w->params.listener_count; i++) {
-		if (w->ports[i].acceptor)
-			acceptor_free(&w->ports[i].acceptor);
-		if (w->params.listener_fds[i] >= 0)
-			close(w->params.listener_fds[i]);
-		w->params.listener_fds[i] = -1;
-	}
+	for (size_t i = 0; i < w->port_count; i++)
+		worker_port_free(w->ports[i], false);
+	w->port_count = 0;
 	w->accepting = false;
 }
 
@@ -102,8 +97,8 @@ static void pause_or_resume(struct worker *w)
 	if (!w->accepting || pause == w->paused)
 		return;
 	w->paused = pause;
-	for (size_t i = 0; i < w->params.listener_count; i++)
-		(pause ? acceptor_pause : acceptor_resume)(w->ports[i].acceptor);
+	for (size_t i = 0; i < w->port_count; i++)
+		(pause ? acceptor_pause : acceptor_resume)(w->ports[i]->acceptor);
 	if (pause)
 		log_warn(
 		    "too many audit records are waiting for the log: no connections are accepted until it takes them");
@@ -231,7 +226,7 @@ static void drain(struct worker *w)
 		engine_is_empty(w);
 }
 
-static void flush_outbox(struct worker *w)
+void worker_flush_outbox(struct worker *w)
 {
 	if (!outbox_flush(&w->outbox, w->params.control))
 		event_add(w->control_out, NULL);
@@ -241,22 +236,48 @@ static void on_control_writable(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	flush_outbox(ctx);
+	worker_flush_outbox(ctx);
+}
+
+/* The master and we must be of one mind about what is in force: one who cannot follow makes room for one who can. */
+static void commit(struct worker *w, uint64_t number)
+{
+	if (!worker_reload_commit(w, number)) {
+		log_error("told to take a configuration that was not prepared");
+		event_base_loopbreak(w->base);
+	}
+	settle(w);
+}
+
+/* Descriptors that come along find their owner here; false: there is none for this one. */
+static bool take_descriptor(struct worker *w, const struct message *m, int fd)
+{
+	if (m->type == MESSAGE_CHANNEL && fd >= 0)
+		take_channel(w, fd);
+	else if (m->type == MESSAGE_LISTENER)
+		worker_reload_listener(w, m->number, fd);
+	else if (m->type == MESSAGE_PREPARE)
+		worker_reload_prepare(w, m->number, fd);
+	else
+		return false;
+	return true;
 }
 
 static void obey(struct worker *w, const struct message *m, int fd)
 {
-	if (m->type == MESSAGE_CHANNEL && fd >= 0)
-		take_channel(w, fd);
-	else if (fd >= 0)
+	if (!take_descriptor(w, m, fd) && fd >= 0)
 		close(fd);
 	if (m->type == MESSAGE_ACCEPT)
 		start_accepting(w);
+	if (m->type == MESSAGE_COMMIT)
+		commit(w, m->number);
+	if (m->type == MESSAGE_ABORT)
+		worker_reload_abort(w);
 	if (m->type == MESSAGE_DRAIN)
 		drain(w);
 	if (m->type == MESSAGE_STREAMS) {
 		stream_list_answer(w->engine, w->params.slot, m->number, &w->outbox);
-		flush_outbox(w);
+		worker_flush_outbox(w);
 	}
 }
 
@@ -277,23 +298,23 @@ static void on_control_readable(evutil_socket_t fd, short what, void *ctx)
 	}
 }
 
-static int read_config(struct worker *w, struct errbuf *err)
+struct config *worker_read_config(const struct worker *w, int fd, struct errbuf *err)
 {
-	struct bundle *bundle = bundle_open(w->params.bundle_fd, err);
+	struct bundle *bundle = bundle_open(fd, err);
 	struct file_source source;
+	struct config *config;
 	struct diag_list diags;
 
 	if (!bundle)
-		return -1;
-	close(w->params.bundle_fd);
+		return NULL;
 	source = bundle_source(bundle);
 	diag_init(&diags, w->params.config_path);
-	w->config = config_load(w->params.config_path, &source, &diags);
-	if (!w->config)
+	config = config_load(w->params.config_path, &source, &diags);
+	if (!config)
 		errbuf_set(err, "the bundled configuration: %s", diags.count ? diags.items[0].text : "not readable");
 	diag_fini(&diags);
 	bundle_free(&bundle);
-	return w->config ? 0 : -1;
+	return config;
 }
 
 static int make_loop(struct worker *w)
@@ -344,9 +365,8 @@ static int make_engine(struct worker *w, struct errbuf *err)
 	    .on_empty = engine_is_empty,
 	    .ctx = w,
 	};
-	const struct shared_tickets *tickets = w->config->tls.session_resumption ? &w->params.shared->tickets : NULL;
 
-	w->store = tls_store_new(w->config, tickets, err);
+	w->store = tls_store_new(w->config, &w->params.shared->tickets, err);
 	if (!w->store)
 		return -1;
 	make_courier(w);
@@ -368,7 +388,9 @@ static int start(struct worker *w, struct errbuf *err)
 		return -1;
 	}
 	tls_library_init();
-	if (read_config(w, err) < 0)
+	w->config = worker_read_config(w, w->params.bundle_fd, err);
+	close(w->params.bundle_fd);
+	if (!w->config)
 		return -1;
 	if (make_loop(w) < 0) {
 		errbuf_set(err, "the event loop cannot be made: %s", strerror(errno));
@@ -386,6 +408,7 @@ static void free_event(struct event *event)
 static void finish(struct worker *w)
 {
 	stop_accepting(w);
+	worker_reload_abort(w);
 	if (w->engine)
 		engine_free(&w->engine);
 	drop_channel_events(w);
@@ -419,7 +442,9 @@ int worker_main(const struct worker_params *params)
 	int status = 0;
 
 	w->params = *params;
-	w->ports = mem_array(params->listener_count, sizeof(*w->ports));
+	w->ports = mem_array(params->listener_count, sizeof(struct port *));
+	for (size_t i = 0; i < params->listener_count; i++)
+		w->ports[w->port_count++] = worker_port_new(w, i, params->listener_fds[i]);
 	log_set_prefix(prefix, w);
 	if (start(w, &err) < 0) {
 		m = (struct message){.type = MESSAGE_FAILED, .payload = err.text, .len = strlen(err.text)};

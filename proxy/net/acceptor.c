@@ -19,6 +19,7 @@
 #include "base/mem.h"
 
 #define ACCEPTS_PER_TURN 64
+#define QUEUE_MAX 4096 /* a flood must not keep a socket open that is to be closed */
 #define BACK_OFF_US 100000
 
 /* A vanished peer is noticed after 120 + 4 * 30 seconds. */
@@ -177,6 +178,18 @@ void acceptor_resume(struct acceptor *a)
 		return;
 	a->paused = false;
 	(void)event_add(a->readable, NULL);
+}
+
+void acceptor_finish(struct acceptor **acceptor)
+{
+	struct acceptor *a = *acceptor;
+
+	if (a) {
+		a->paused = false;
+		for (int i = 0; i < QUEUE_MAX && accept_one(a); i++)
+			;
+	}
+	acceptor_free(acceptor);
 }
 
 void acceptor_free(struct acceptor **acceptor)

@@ -60,13 +60,6 @@ static int bind_to(int fd, const struct addr *address)
 	return bind(fd, (const struct sockaddr *)&address->ss, address->len);
 }
 
-static int prepare(int fd, const struct addr *address)
-{
-	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1))
-		return -1;
-	return bind_to(fd, address) != 0 ? -1 : listen(fd, BACKLOG);
-}
-
 static int new_socket(const struct addr *address, struct errbuf *err)
 {
 	if (address->len == 0 || addr_is_unix(address)) {
@@ -89,13 +82,31 @@ int listener_probe(const struct addr *address, struct errbuf *err)
 	return error != 0 ? failed(address, error, err) : 0;
 }
 
-int listener_open(const struct addr *address, struct errbuf *err)
+int listener_bind(const struct addr *address, struct errbuf *err)
 {
 	int fd = new_socket(address, err);
 
-	if (fd < 0 || prepare(fd, address) == 0)
+	if (fd < 0)
+		return -1;
+	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1) == 0 &&
+	    bind_to(fd, address) == 0)
 		return fd;
 	int error = errno;
 	(void)close(fd);
 	return failed(address, error, err);
+}
+
+int listener_listen(int fd, const struct addr *address, struct errbuf *err)
+{
+	return listen(fd, BACKLOG) != 0 ? failed(address, errno, err) : 0;
+}
+
+int listener_open(const struct addr *address, struct errbuf *err)
+{
+	int fd = listener_bind(address, err);
+
+	if (fd < 0 || listener_listen(fd, address, err) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
 }

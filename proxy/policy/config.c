@@ -13,8 +13,7 @@
 #include "base/mem.h"
 #include "policy/config_private.h"
 
-/* Where relative paths start from: the file's own directory, absolute. NULL if the working directory is gone. */
-static char *directory_of(const char *path)
+char *config_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	if (slash == path)
@@ -62,7 +61,7 @@ struct config *config_read(const char *path, const struct file_source *source, s
 	struct config *config = mem_zalloc(sizeof(*config));
 	config->refs = 1;
 	config->file = mem_strdup(path);
-	config->directory = directory_of(path);
+	config->directory = config_directory(path);
 	if (config->directory != NULL)
 		load_file(config, source, diags);
 	else
@@ -127,6 +126,18 @@ bool config_backend_may_plaintext(const struct config_domain *domain, enum role 
 	if (backend->tls == BACKEND_TLS_REQUIRED)
 		return false;
 	return backend->allow_remote_plaintext || addr_is_local(config_backend_address(domain, role));
+}
+
+struct config_domain config_domain_with(const struct config_domain *domain, size_t more)
+{
+	const struct config_credential *credential = &domain->more_certificates[more];
+	struct config_domain one = *domain;
+	one.certificate = credential->certificate;
+	one.private_key = credential->private_key;
+	one.ocsp_response = credential->ocsp_response;
+	one.more_certificates = NULL;
+	one.more_certificate_count = 0;
+	return one;
 }
 
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role)

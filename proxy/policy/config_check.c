@@ -136,6 +136,9 @@ static void check_certificate(const struct config *config, size_t at, struct dia
 			 "\"domains[%zu].private-key\" needs \"certificate\"", at);
 	if (given(&domain->certificate) || given(&domain->private_key))
 		return;
+	if (domain->more_certificate_count > 0)
+		diag_add(diags, DIAG_ERROR, domain->more_certificates[0].mark,
+			 "\"domains[%zu].more-certificates\" needs \"certificate\" and \"private-key\" first", at);
 	if (given(&domain->ocsp_response))
 		diag_add(diags, DIAG_ERROR, domain->ocsp_response.mark,
 			 "\"domains[%zu].ocsp-response\" needs \"certificate\" and \"private-key\"", at);

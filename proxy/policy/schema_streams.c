@@ -130,6 +130,29 @@ static const struct schema_row backend_rows[] = {
 };
 static const struct schema_block backend_block = BLOCK_OF(backend_rows);
 
+#define CREDENTIAL(field) .offset = offsetof(struct config_credential, field)
+static const struct schema_row credential_rows[] = {
+    {.name = "certificate",
+     .type = SCHEMA_FILE,
+     .flags = SCHEMA_REQUIRED,
+     CREDENTIAL(certificate),
+     .example = "tls/example.com/fullchain-rsa.pem",
+     .help = "Certificates in PEM, leaf first"},
+    {.name = "private-key",
+     .type = SCHEMA_FILE,
+     .flags = SCHEMA_REQUIRED | SCHEMA_SECRET,
+     CREDENTIAL(private_key),
+     .example = "tls/example.com/privkey-rsa.pem",
+     .help = "Its private key in PEM"},
+    {.name = "ocsp-response",
+     .type = SCHEMA_FILE,
+     CREDENTIAL(ocsp_response),
+     .dflt = "null",
+     .example = "tls/example.com/ocsp-rsa.der",
+     .help = "OCSP response in DER to staple with it"},
+};
+static const struct schema_block credential_block = LIST_OF(credential_rows, struct config_credential, "certificate");
+
 #define DOMAIN(field) .offset = offsetof(struct config_domain, field)
 static const struct schema_row domain_rows[] = {
     {.name = "name",
@@ -166,6 +189,13 @@ static const struct schema_row domain_rows[] = {
      .dflt = "null",
      .example = "tls/example.com/ocsp.der",
      .help = "OCSP response in DER to staple"},
+    {.name = "more-certificates",
+     .type = SCHEMA_LIST,
+     DOMAIN(more_certificates),
+     .also = offsetof(struct config_domain, more_certificate_count),
+     .dflt = "[]",
+     .block = &credential_block,
+     .help = "Certificates of other kinds of key, RSA beside ECDSA; a client gets one it can verify, ECDSA first"},
     {.name = "backend",
      .type = SCHEMA_BLOCK,
      DOMAIN(backend),

@@ -93,6 +93,16 @@ void engine_accept(struct engine *e, size_t listener, int fd, const struct addr 
 	leg_io_flush(e->io);
 }
 
+void engine_reload(struct engine *e, struct config *config, struct tls_store *store)
+{
+	struct config *old_config = e->p.config;
+	struct tls_store *old_store = e->p.store;
+	e->p.config = config_ref(config);
+	e->p.store = tls_store_ref(store);
+	tls_store_unref(&old_store);
+	config_unref(&old_config);
+}
+
 void engine_drain(struct engine *e)
 {
 	if (e->draining)

@@ -7,14 +7,22 @@
 #include "tls/check.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 
+#include "base/array.h"
 #include "tls/leaf_private.h"
 #include "tls/ocsp_private.h"
 #include "tls/profile_private.h"
 #include "tls/store_private.h"
+
+struct seen_kinds {
+	int type[8]; /* EVP_PKEY_get_base_id */
+	size_t count;
+};
 
 static void check_key(const struct config_domain *domain, struct tls_credential *c, struct diag_list *diags)
 {
@@ -45,22 +53,61 @@ static bool is_read(const struct config_domain *domain)
 	return domain->name && domain->certificate.data && domain->private_key.data;
 }
 
-static void check_domain(const struct config *config, const struct config_domain *domain, bool sound, int64_t now,
-			 struct diag_list *diags)
+/* OpenSSL would let the later one of a kind take the place of the earlier, and say nothing. */
+static void check_kind(const struct config_domain *domain, const struct tls_credential *c, struct seen_kinds *seen,
+		       struct diag_list *diags)
+{
+	struct evp_pkey_st *key = X509_get0_pubkey(c->cert[0]);
+	int type = key ? EVP_PKEY_get_base_id(key) : NID_undef;
+	char text[TLS_KEY_TEXT_SIZE];
+
+	if (!key)
+		return; /* said elsewhere */
+	tls_key_text(key, text);
+	for (size_t i = 0; i < seen->count; i++) {
+		if (seen->type[i] != type)
+			continue;
+		diag_add(diags, DIAG_ERROR, domain->certificate.mark,
+			 "certificate: the domain has another one with this kind of key (%s): give one of each kind",
+			 text);
+		return;
+	}
+	if (seen->count < ARRAY_LEN(seen->type))
+		seen->type[seen->count++] = type;
+}
+
+/* One certificate with its key and staple, as if the domain had no other. */
+static void check_credential(const struct config *config, const struct config_domain *domain, int64_t now,
+			     struct seen_kinds *seen, struct diag_list *diags)
 {
 	struct tls_credential c = {0};
-	size_t before = diags->errors;
 	struct errbuf err;
 
 	if (tls_credential_read_certificates(&c, &domain->certificate, &err)) {
 		diag_add(diags, DIAG_ERROR, domain->certificate.mark, "certificate: %s", err.text);
 	} else {
+		check_kind(domain, &c, seen, diags);
 		tls_leaf_check(config, domain, &c, now, diags);
 		if (domain->ocsp_response.data)
 			tls_ocsp_check(&domain->ocsp_response, &c, now, diags);
 	}
 	check_key(domain, &c, diags);
 	tls_credential_fini(&c);
+}
+
+static void check_domain(const struct config *config, const struct config_domain *domain, bool sound, int64_t now,
+			 struct diag_list *diags)
+{
+	struct seen_kinds seen = {.count = 0};
+	size_t before = diags->errors;
+
+	check_credential(config, domain, now, &seen, diags);
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		struct config_domain one = config_domain_with(domain, i);
+
+		if (is_read(&one))
+			check_credential(config, &one, now, &seen, diags);
+	}
 	if (sound && diags->errors == before)
 		check_context(config, domain, diags);
 }

@@ -38,16 +38,33 @@ static int use_certificates(SSL_CTX *ctx, struct tls_credential *c, struct errbu
 	return 0;
 }
 
-static int load_credential(SSL_CTX *ctx, const struct config_domain *domain, struct errbuf *err)
+static int load_credential(SSL_CTX *ctx, const struct config_file *certificate, const struct config_file *key,
+			   struct errbuf *err)
 {
 	struct tls_credential c = {0};
 	int result = -1;
 
-	if (tls_credential_read_certificates(&c, &domain->certificate, err) == 0 &&
-	    tls_credential_read_key(&c, &domain->private_key, err) == 0)
+	if (tls_credential_read_certificates(&c, certificate, err) == 0 && tls_credential_read_key(&c, key, err) == 0)
 		result = use_certificates(ctx, &c, err);
 	tls_credential_fini(&c);
 	return result;
+}
+
+/*
+ * One of each kind of key. Which one a client gets OpenSSL decides by what the client can verify, in the order of our
+ * own signature algorithms and suites: ECDSA first.
+ */
+static int load_credentials(SSL_CTX *ctx, const struct config_domain *domain, struct errbuf *err)
+{
+	if (load_credential(ctx, &domain->certificate, &domain->private_key, err))
+		return -1;
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		const struct config_credential *more = &domain->more_certificates[i];
+
+		if (load_credential(ctx, &more->certificate, &more->private_key, err))
+			return -1;
+	}
+	return 0;
 }
 
 /* Length first, so that two neighbouring values can never be read as one other pair. */
@@ -61,6 +78,18 @@ static bool digest_text(EVP_MD_CTX *md, const char *text)
 	return digest_add(md, text ? text : "", text ? strlen(text) : 0);
 }
 
+static bool digest_certificates(EVP_MD_CTX *md, const struct config_domain *domain)
+{
+	bool ok = digest_add(md, domain->certificate.data, domain->certificate.len);
+
+	for (size_t i = 0; ok && i < domain->more_certificate_count; i++) {
+		const struct config_file *file = &domain->more_certificates[i].certificate;
+
+		ok = digest_add(md, file->data, file->len);
+	}
+	return ok;
+}
+
 static bool digest_all(EVP_MD_CTX *md, const struct config_tls *tls, const struct config_domain *domain, enum role role)
 {
 	int version = tls_profile_min_version(tls);
@@ -68,7 +97,7 @@ static bool digest_all(EVP_MD_CTX *md, const struct config_tls *tls, const struc
 	return digest_text(md, role_name(role)) && digest_text(md, domain->name) &&
 	       digest_add(md, &tls->profile, sizeof(tls->profile)) && digest_add(md, &version, sizeof(version)) &&
 	       digest_text(md, tls->ciphers) && digest_text(md, tls->ciphersuites) && digest_text(md, tls->groups) &&
-	       digest_add(md, domain->certificate.data, domain->certificate.len);
+	       digest_certificates(md, domain);
 }
 
 static int set_session_context(SSL_CTX *ctx, const struct config_tls *tls, const struct config_domain *domain,
@@ -101,17 +130,30 @@ static void set_resumption(SSL_CTX *ctx, const struct config_tls *tls)
 	tls_ticket_install(ctx);
 }
 
+/* OpenSSL has chosen the certificate by now. */
+static const struct tls_staple *find_staple(const SSL *ssl, const struct tls_vhost *vhost)
+{
+	X509 *leaf = SSL_get_certificate(ssl);
+	EVP_PKEY *key = leaf ? X509_get0_pubkey(leaf) : NULL;
+
+	for (size_t i = 0; key && i < vhost->staple_count; i++)
+		if (vhost->staples[i].key_type == EVP_PKEY_get_base_id(key))
+			return &vhost->staples[i];
+	return NULL;
+}
+
 /* An expired staple is worse than none: clients that ask for one fail on it (RFC 6066 section 8). */
 static int on_status(SSL *ssl, void *arg)
 {
 	const struct tls_state *state = tls_state(ssl);
+	const struct tls_staple *staple = state ? find_staple(ssl, state->vhost) : NULL;
 	const struct config_file *file;
 	unsigned char *copy;
 
 	(void)arg;
-	if (!state || state->vhost->staple_until <= clock_real_us() / 1000000)
+	if (!staple || staple->until <= clock_real_us() / 1000000)
 		return SSL_TLSEXT_ERR_NOACK;
-	file = &state->vhost->domain->ocsp_response;
+	file = staple->file;
 	copy = OPENSSL_memdup(file->data, file->len);
 	if (!copy || !SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)file->len)) {
 		OPENSSL_free(copy);
@@ -178,7 +220,7 @@ struct ssl_ctx_st *tls_context_new(const struct config *config, const struct con
 		failed(err, "TLS context");
 		return NULL;
 	}
-	if (tls_profile_apply(ctx, &tls, err) || load_credential(ctx, domain, err) ||
+	if (tls_profile_apply(ctx, &tls, err) || load_credentials(ctx, domain, err) ||
 	    set_session_context(ctx, &tls, domain, role, err)) {
 		SSL_CTX_free(ctx);
 		return NULL;

@@ -8,16 +8,49 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/array.h"
 #include "base/mem.h"
+#include "tls/credential_private.h"
 #include "tls/ocsp_private.h"
 #include "tls/state_private.h"
 #include "tls/store_private.h"
 
 /* The roles whose network-facing leg is an accepted one and that this version serves. */
 static const enum role served_roles[] = {ROLE_C2S_INBOUND};
+
+/* Beside its key's kind: which one a client is shown is known in the handshake only. */
+static void add_staple(struct tls_vhost *vhost, const struct config_file *certificate,
+		       const struct config_file *response)
+{
+	struct tls_staple *staple = &vhost->staples[vhost->staple_count];
+	struct tls_credential c = {0};
+	struct errbuf ignored; /* making the context has said it */
+
+	if (response->data && tls_credential_read_certificates(&c, certificate, &ignored) == 0) {
+		EVP_PKEY *key = X509_get0_pubkey(c.cert[0]);
+
+		*staple = (struct tls_staple){.key_type = key ? EVP_PKEY_get_base_id(key) : NID_undef,
+					      .file = response,
+					      .until = tls_ocsp_until(response)};
+		vhost->staple_count++;
+	}
+	tls_credential_fini(&c);
+}
+
+static void add_staples(struct tls_vhost *vhost, const struct config_domain *domain)
+{
+	vhost->staples = mem_array(1 + domain->more_certificate_count, sizeof(*vhost->staples));
+	add_staple(vhost, &domain->certificate, &domain->ocsp_response);
+	for (size_t i = 0; i < domain->more_certificate_count; i++) {
+		const struct config_credential *more = &domain->more_certificates[i];
+
+		add_staple(vhost, &more->certificate, &more->ocsp_response);
+	}
+}
 
 static int vhost_init(struct tls_store *store, size_t i, struct errbuf *err)
 {
@@ -26,7 +59,7 @@ static int vhost_init(struct tls_store *store, size_t i, struct errbuf *err)
 	struct errbuf reason;
 
 	vhost->domain = domain;
-	vhost->staple_until = domain->ocsp_response.data ? tls_ocsp_until(&domain->ocsp_response) : 0;
+	add_staples(vhost, domain);
 	/* A domain without a certificate is in order where no listener needs one; it is then never answered for. */
 	for (size_t r = 0; domain->certificate.path && r < ARRAY_LEN(served_roles); r++) {
 		enum role role = served_roles[r];
@@ -80,6 +113,7 @@ static void store_free(struct tls_store *store)
 	for (size_t i = 0; i < store->config->domain_count; i++) {
 		for (size_t r = 0; r < ROLE_COUNT; r++)
 			SSL_CTX_free(store->vhost[i].ctx[r]);
+		mem_free(store->vhost[i].staples);
 	}
 	SSL_CTX_free(store->client);
 	EVP_CIPHER_free(store->ticket_cipher);

@@ -243,15 +243,6 @@ def test_interrupt_is_a_drain_too(start, backend):
     assert proxy.process.wait(20 * SLOW) == 0
 
 
-def test_reload_is_refused_and_nothing_changes(start, backend):
-    proxy = start(backend.address)
-    done = proxy.cli("reload")
-    assert done.returncode != 0 and "not available in this version" in done.stdout + done.stderr
-    proxy.process.send_signal(signal.SIGHUP)
-    proxy.wait_log("reopened")
-    Client(proxy.port).open()
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root sees whose sockets they are")
 def test_listens_on_nothing_else(start, backend):
     """Only what the configuration names."""

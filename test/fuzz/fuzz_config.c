@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "policy/config.h"
+#include "policy/config_peek.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,6 +49,10 @@ static void check_loaded(const struct config *config)
 		const struct config_domain *domain = &config->domains[i];
 		assert(config_find_domain(config, domain->name) == domain);
 		assert(domain->certificate.data != NULL && domain->private_key.data != NULL);
+		for (size_t k = 0; k < domain->more_certificate_count; k++) {
+			const struct config_domain one = config_domain_with(domain, k);
+			assert(one.certificate.data != NULL && one.private_key.data != NULL && one.private_key.secret);
+		}
 		assert(domain->backend.c2s.len > 0 && domain->backend.s2s.len == 0);
 		assert(addr_is_local(&domain->backend.c2s) || domain->backend.allow_remote_plaintext ||
 		       domain->backend.tls == BACKEND_TLS_REQUIRED);
@@ -71,6 +76,14 @@ static void check_findings(const struct diag_list *diags)
 	}
 }
 
+/* What may not even be YAML is looked through for the control socket: absolute, or nothing. */
+static void check_peek(const struct file_source *source)
+{
+	char *path = config_peek_socket("/fuzz/portcullis.yaml", source);
+	assert(path == NULL || path[0] == '/');
+	mem_free(path);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {.data = data, .size = size};
@@ -82,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (config != NULL)
 		check_loaded(config);
 	check_findings(&diags);
+	check_peek(&source);
 	config_unref(&config);
 	diag_fini(&diags);
 	return 0;

@@ -112,6 +112,13 @@ class Portcullis:
     def cli(self, *arguments):
         return run_cli(*arguments, "-c", self.config_file)
 
+    def reload(self, expect=0):
+        """Writes self.config and has it taken; what the command printed, both streams."""
+        self.write_config()
+        done = self.cli("reload")
+        assert done.returncode == expect, (done.returncode, done.stdout, done.stderr, self.log[-10:])
+        return done.stdout + done.stderr
+
     def status(self):
         done = self.cli("status", "--json")
         assert done.returncode == 0, done.stderr

@@ -76,6 +76,30 @@ static void moves(void **state)
 	shared_free(&s);
 }
 
+/* Other limits while connections are open: they stay, and count. */
+static void changed_limits(void **state)
+{
+	struct shared *s = shared_new(1, 4, 4);
+	struct addr_key a = key_of(1), b = key_of(2);
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(shared_admit(s, 0, &a), SHARED_ADMIT);
+	assert_false(shared_set_limits(s, 5, 1));
+	assert_int_equal(shared_admit(s, 0, &a), SHARED_ADMIT);
+	shared_release(s, 0, &a);
+	assert_true(shared_set_limits(s, 3, 2));
+	assert_int_equal(shared_admit(s, 0, &b), SHARED_REFUSE_TOTAL);
+	shared_release(s, 0, &a);
+	assert_int_equal(shared_admit(s, 0, &a), SHARED_REFUSE_ADDRESS);
+	assert_int_equal(shared_admit(s, 0, &b), SHARED_ADMIT);
+	assert_true(shared_set_limits(s, 4, 200));
+	assert_int_equal(shared_admit(s, 0, &a), SHARED_ADMIT);
+	assert_int_equal(shared_admit(s, 0, &a), SHARED_REFUSE_TOTAL);
+	shared_free(&s);
+}
+
 /* Many keys come and go in a full table: every key must be found until it is released, and never after. */
 static void churn(void **state)
 {
@@ -269,13 +293,10 @@ static void sums_and_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(limits),
-	    cmocka_unit_test(moves),
-	    cmocka_unit_test(churn),
-	    cmocka_unit_test(reap_is_exact),
-	    cmocka_unit_test(killed_while_contending),
-	    cmocka_unit_test(race_is_exact),
-	    cmocka_unit_test(sums_and_names),
+	    cmocka_unit_test(limits),         cmocka_unit_test(moves),
+	    cmocka_unit_test(changed_limits), cmocka_unit_test(churn),
+	    cmocka_unit_test(reap_is_exact),  cmocka_unit_test(killed_while_contending),
+	    cmocka_unit_test(race_is_exact),  cmocka_unit_test(sums_and_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,7 +241,7 @@ static void *ask(void *ctx)
 {
 	size_t len = 0;
 
-	return control_ask(path, ctx, &len, NULL);
+	return control_ask(path, ctx, CONTROL_WAIT_MS, &len, NULL);
 }
 
 static void test_ask(void **state)
@@ -253,7 +253,7 @@ static void test_ask(void **state)
 	char expected[256];
 
 	(void)state;
-	assert_null(control_ask(path, request, NULL, &err));
+	assert_null(control_ask(path, request, CONTROL_WAIT_MS, NULL, &err));
 	snprintf(expected, sizeof(expected),
 		 "%s: No such file or directory: is portcullis running? (-c names its configuration)", path);
 	assert_string_equal(err.text, expected);

@@ -401,6 +401,29 @@ static void test_done_may_submit(void **state)
 	end();
 }
 
+/* A reload from `continue` to `refuse` and back: what is asked and settled follows at once. */
+static void test_refuse_changes(void **state)
+{
+	(void)state;
+	begin(false, 100, 1 << 20);
+	f.keeper.failing = 1;
+	assert_true(f.trail.available(f.trail.ctx));
+	courier_set_refuse(f.courier, true);
+	assert_false(f.trail.available(f.trail.ctx));
+	submit();
+	courier_tick(f.courier);
+	courier_call_back(f.courier);
+	assert_int_equal(f.told_lost, 0);
+	courier_set_refuse(f.courier, false);
+	assert_true(f.trail.available(f.trail.ctx));
+	/* Who waits is told by the next tick, and the record is still kept. */
+	courier_tick(f.courier);
+	courier_call_back(f.courier);
+	assert_int_equal(f.told_lost, 1);
+	assert_int_equal(courier_pending(f.courier), 1);
+	end();
+}
+
 static void test_slow_keeper(void **state)
 {
 	uint64_t expected = 1, n;
@@ -437,6 +460,7 @@ int main(void)
 	    cmocka_unit_test(test_failing),
 	    cmocka_unit_test(test_done_may_submit),
 	    cmocka_unit_test(test_slow_keeper),
+	    cmocka_unit_test(test_refuse_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,11 +298,48 @@ static void test_rotation(void **state)
 	unlink(rotated);
 }
 
+/* What a reload changes shows in what it says; a message of another size changes nothing. */
+static void test_settings(void **state)
+{
+	struct config_audit kept = audit;
+	struct keeper_settings settings = {
+	    .on_failure = AUDIT_CONTINUE, .log_output = LOG_OUTPUT_STDERR, .log_level = LOG_LEVEL_ERROR};
+	struct message message = {.type = MESSAGE_SETTINGS, .payload = &settings, .len = sizeof(settings)};
+	struct message cut = {.type = MESSAGE_SETTINGS, .payload = "x", .len = 1};
+	char full[] = "/dev/full", said[1024] = "";
+	int own = dup(STDERR_FILENO), pipe_fds[2];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(dup2(pipe_fds[1], STDERR_FILENO), STDERR_FILENO);
+	audit.file_path = full;
+	audit.chain = false;
+	start_keeper();
+	dup2(own, STDERR_FILENO);
+	assert_int_equal(message_send(control, &cut, -1), MESSAGE_OK);
+	assert_int_equal(message_send(control, &message, -1), MESSAGE_OK);
+	/* In its own turn: what is on the control channel is read behind the records. */
+	usleep(100000);
+	open_channel(5, 1);
+	send_record(1, 1);
+	assert_int_equal(acknowledged(300), 0);
+	n = read(pipe_fds[0], said, sizeof(said) - 1);
+	assert_true(n > 0);
+	assert_non_null(strstr(said, "streams go on, records wait until it can"));
+	assert_int_equal(stop_keeper(), 3);
+	audit = kept;
+	close(own);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_written_once), cmocka_unit_test(test_last_words), cmocka_unit_test(test_incarnations),
 	    cmocka_unit_test(test_log_full),     cmocka_unit_test(test_rotation),   cmocka_unit_test(test_cannot_open),
+	    cmocka_unit_test(test_settings),
 	};
 	int failed;
 

@@ -15,6 +15,7 @@
 #include "xmpp/reason.h"
 
 static struct shared *shared;
+static struct reload_outcome reload;
 
 static char *make_status(void)
 {
@@ -23,6 +24,8 @@ static char *make_status(void)
 				     .config_path = "p.yaml",
 				     .state = "running",
 				     .since_us = 1795336069123456,
+				     .loaded_us = 1795336070123456,
+				     .reload = reload,
 				     .uptime_ms = 61999};
 
 	return status_json(&facts);
@@ -69,8 +72,9 @@ static void test_json(void **state)
 
 	(void)state;
 	expect(text, "\"version\":\"" PORTCULLIS_VERSION "\"");
-	expect(text, "\"state\":\"running\",\"configuration\":\"p.yaml\",\"since\":\"2026-11-22T08:27:49.123456Z\","
-		     "\"uptime\":61,");
+	expect(text,
+	       "\"state\":\"running\",\"configuration\":\"p.yaml\","
+	       "\"loaded\":\"2026-11-22T08:27:50.123456Z\",\"since\":\"2026-11-22T08:27:49.123456Z\",\"uptime\":61,");
 	expect(text, "\"workers\":[{\"slot\":0,\"pid\":41,\"incarnation\":1,\"open\":2},"
 		     "{\"slot\":1,\"pid\":42,\"incarnation\":3,\"open\":5}]");
 	expect(text, "\"streams\":{\"c2s-inbound\":7,\"s2s-inbound\":0,\"s2s-outbound\":0,\"c2s-outbound\":0}");
@@ -114,6 +118,29 @@ static void test_status_printed(void **state)
 	mem_free(json);
 }
 
+static void test_last_reload(void **state)
+{
+	struct errbuf err = {.text = ""};
+	char why[] = "p.yaml:1:2: bad\n\xff", *json, *text;
+
+	(void)state;
+	reload = (struct reload_outcome){.at_us = 1795336071123456, .text = why};
+	json = make_status();
+	expect(json, "\"reload\":{\"at\":\"2026-11-22T08:27:51.123456Z\",\"ok\":false,\"text\":\"p.yaml:1:2: bad");
+	text = printed(status_print, json, 0, &err);
+	expect(text, "configuration p.yaml, loaded 2026-11-22T08:27:50.123456Z\n"
+		     "last reload   2026-11-22T08:27:51.123456Z REFUSED: p.yaml:1:2: bad");
+	free(text);
+	mem_free(json);
+	reload.ok = true;
+	json = make_status();
+	text = printed(status_print, json, 0, &err);
+	expect(text, "51.123456Z done: ");
+	free(text);
+	mem_free(json);
+	reload = (struct reload_outcome){.text = NULL};
+}
+
 static void test_streams_printed(void **state)
 {
 	struct errbuf err = {.text = ""};
@@ -155,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_json, begin, end),
 	    cmocka_unit_test_setup_teardown(test_status_printed, begin, end),
+	    cmocka_unit_test_setup_teardown(test_last_reload, begin, end),
 	    cmocka_unit_test(test_streams_printed),
 	    cmocka_unit_test(test_errors),
 	};

@@ -205,6 +205,24 @@ static void test_free_inside_callback(void **state)
 	teardown(&f);
 }
 
+/* A queue longer than a turn, paused or not: nobody on it is reset. */
+static void test_finish_takes_the_queue(void **state)
+{
+	struct fixture f;
+	int fds[100];
+
+	(void)state;
+	setup(&f);
+	dial_many(&f, fds, 100);
+	acceptor_pause(f.acceptor);
+	acceptor_finish(&f.acceptor);
+	assert_null(f.acceptor);
+	assert_int_equal(f.count, 100);
+	acceptor_finish(&f.acceptor);
+	close_many(fds, 100);
+	teardown(&f);
+}
+
 static void test_no_descriptors_left(void **state)
 {
 	struct fixture f;
@@ -253,7 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_accepted_socket),     cmocka_unit_test(test_bounded_per_turn),
 	    cmocka_unit_test(test_pause_and_resume),    cmocka_unit_test(test_free_inside_callback),
-	    cmocka_unit_test(test_no_descriptors_left),
+	    cmocka_unit_test(test_no_descriptors_left), cmocka_unit_test(test_finish_takes_the_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

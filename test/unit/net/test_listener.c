@@ -127,6 +127,29 @@ static void test_probe_sees_our_own_kind(void **state)
 	close(fd);
 }
 
+/* Bound: the address is taken, and nobody gets in before it listens. */
+static void test_bound_and_not_listening(void **state)
+{
+	struct addr any = address("127.0.0.1:0"), own;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct errbuf err;
+	int fd = listener_bind(&any, &err), client = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_true(fd >= 0 && client >= 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &len), 0);
+	addr_from_sockaddr(&own, (const struct sockaddr *)&ss, len);
+	assert_int_equal(connect(client, (const struct sockaddr *)&own.ss, own.len), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(listener_listen(fd, &own, &err), 0);
+	assert_int_equal(connect(client, (const struct sockaddr *)&own.ss, own.len), 0);
+	close(client);
+	close(fd);
+	assert_int_equal(listener_listen(fd, &own, &err), -1);
+	assert_non_null(strstr(err.text, "cannot listen on 127.0.0.1:"));
+}
+
 static void test_other_failures(void **state)
 {
 	struct addr far = address("192.0.2.1:5222"), path = address("unix:/tmp/x");
@@ -177,7 +200,7 @@ int main(void)
 	    cmocka_unit_test(test_other_failures),
 	    cmocka_unit_test(test_privileged_port),
 	    cmocka_unit_test(test_probe_sees_our_own_kind),
-	    cmocka_unit_test(test_probe_sees_our_own_kind),
+	    cmocka_unit_test(test_bound_and_not_listening),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

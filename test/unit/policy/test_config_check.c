@@ -103,6 +103,10 @@ static void certificates(void **state)
 	static const struct config_case cases[] = {
 	    {WITH(", certificate: c, private-key: k"), ""},
 	    {WITH(", certificate: c"), "2:65: \"domains[0].certificate\" needs \"private-key\""},
+	    {WITH(", certificate: c, private-key: k, more-certificates: [{certificate: c, private-key: k}]"), ""},
+	    {WITH(", certificate: c, private-key: k, more-certificates: [{certificate: c}]"),
+	     "2:104: \"domains[0].more-certificates[0]\": missing key \"private-key\", for example: "
+	     "tls/example.com/privkey-rsa.pem"},
 	    {WITH(", private-key: k"), "2:65: \"domains[0].private-key\" needs \"certificate\""},
 	    {WITH(", ocsp-response: c"),
 	     "2:67: \"domains[0].ocsp-response\" needs \"certificate\" and \"private-key\""},

@@ -143,6 +143,17 @@ static inline void certs_domain(struct config *config, size_t i, const char *nam
 	certs_put_key(&config->domains[i].private_key, leaf, NULL);
 }
 
+/* A further certificate beside the domain's first. */
+static inline void certs_more(struct config_domain *d, const struct cert *leaf, const struct cert *ca)
+{
+	size_t n = d->more_certificate_count++;
+
+	d->more_certificates = mem_realloc(d->more_certificates, (n + 1) * sizeof(*d->more_certificates));
+	memset(&d->more_certificates[n], 0, sizeof(*d->more_certificates));
+	certs_put(&d->more_certificates[n].certificate, leaf, ca);
+	certs_put_key(&d->more_certificates[n].private_key, leaf, NULL);
+}
+
 static inline void certs_config_free(struct config *config)
 {
 	for (size_t i = 0; i < config->domain_count; i++) {
@@ -152,6 +163,12 @@ static inline void certs_config_free(struct config *config)
 		certs_file_fini(&d->certificate);
 		certs_file_fini(&d->private_key);
 		certs_file_fini(&d->ocsp_response);
+		for (size_t n = 0; n < d->more_certificate_count; n++) {
+			certs_file_fini(&d->more_certificates[n].certificate);
+			certs_file_fini(&d->more_certificates[n].private_key);
+			certs_file_fini(&d->more_certificates[n].ocsp_response);
+		}
+		mem_free(d->more_certificates);
 		for (size_t n = 0; n < d->server_name_count; n++)
 			mem_free(d->server_names[n]);
 		mem_free(d->server_names);

@@ -22,7 +22,7 @@ static struct cert cert_a, cert_b;
 struct client {
 	int min, max;
 	const char *sni, *alpn; /* alpn in wire form */
-	const char *ciphers;
+	const char *ciphers, *sigalgs;
 	uint64_t options;
 	SSL_SESSION *session;
 	bool status;
@@ -60,6 +60,8 @@ static inline void client_setup(struct pair *p, const struct client *c)
 	SSL_CTX_set_min_proto_version(p->ctx, c->min ? c->min : TLS1_VERSION);
 	SSL_CTX_set_max_proto_version(p->ctx, c->max);
 	assert_int_equal(SSL_CTX_set_cipher_list(p->ctx, c->ciphers ? c->ciphers : "ALL:COMPLEMENTOFALL"), 1);
+	if (c->sigalgs)
+		assert_int_equal(SSL_CTX_set1_sigalgs_list(p->ctx, c->sigalgs), 1);
 	SSL_CTX_set_options(p->ctx, c->options);
 	SSL_CTX_set_session_cache_mode(p->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(p->ctx, on_new_session);

@@ -84,12 +84,42 @@ static void test_authorities(void **state)
 	certs_free(&leaf);
 }
 
+/* Each further certificate is judged as the first, at its own line; two of one kind are one too many. */
+static void test_more_certificates(void **state)
+{
+	struct cert ec = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example"}, &ca);
+	struct cert ec384 = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example", .key = "P-384"}, &ca);
+	struct cert rsa = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example", .key = "rsa2048"}, &ca);
+	struct cert other = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:b.example", .key = "ed25519"}, &ca);
+	struct config *config = one_domain(&ec, &ca);
+	struct config_domain *domain = &config->domains[0];
+
+	(void)state;
+	certs_more(domain, &rsa, &ca);
+	expect(config, NULL);
+	certs_more(domain, &other, &ca);
+	domain->more_certificates[1].certificate.mark.line = 33;
+	expect(config, "E33:certificate: does not cover a.example; its names are: b.example");
+	domain->more_certificate_count = 1;
+	certs_file_fini(&domain->more_certificates[1].certificate);
+	certs_file_fini(&domain->more_certificates[1].private_key);
+	certs_more(domain, &ec384, &ca);
+	domain->more_certificates[1].certificate.mark.line = 34;
+	expect(config, "E34:certificate: the domain has another one with this kind of key (ECDSA P-384): give one");
+	certs_config_free(config);
+	certs_free(&ec);
+	certs_free(&ec384);
+	certs_free(&rsa);
+	certs_free(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_description),
 	    cmocka_unit_test(test_everything_in_one_run),
 	    cmocka_unit_test(test_authorities),
+	    cmocka_unit_test(test_more_certificates),
 	};
 
 	return cmocka_run_group_tests(tests, ca_setup, ca_teardown);
