@@ -36,6 +36,8 @@ struct xmlstream {
 	uint64_t fed; /* bytes taken: expat has them, but for what is in `carry` */
 	uint64_t at;  /* offset of the next byte the caller owes us */
 	uint64_t done;
+	uint64_t base;    /* our offset of expat's byte 0: grows by every text that expat does not get */
+	uint64_t tag_end; /* behind the last tag, and behind the text after it that expat did not get */
 	uint64_t elements;
 	bool begun, opened;
 	bool asleep;        /* expat is suspended */

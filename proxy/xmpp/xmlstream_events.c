@@ -24,16 +24,16 @@ void xmlstream_fail(struct xmlstream *xs, enum reason reason, const char *what, 
 		       (unsigned long long)where);
 }
 
+static uint64_t event_start(const struct xmlstream *xs)
+{
+	return xs->base + (uint64_t)XML_GetCurrentByteIndex(xs->parser);
+}
+
 /* From inside a handler: expat ends with XML_ERROR_ABORTED as soon as the handler returns. */
 static void abort_parse(struct xmlstream *xs, enum reason reason, const char *what)
 {
-	xmlstream_fail(xs, reason, what, (uint64_t)XML_GetCurrentByteIndex(xs->parser));
+	xmlstream_fail(xs, reason, what, event_start(xs));
 	(void)XML_StopParser(xs->parser, XML_FALSE);
-}
-
-static uint64_t event_start(const struct xmlstream *xs)
-{
-	return (uint64_t)XML_GetCurrentByteIndex(xs->parser);
 }
 
 static uint64_t event_end(const struct xmlstream *xs)
@@ -148,6 +148,7 @@ static void on_start(void *ctx, const XML_Char *name, const XML_Char **atts)
 	else
 		open_element(xs, name, pairs, count);
 	xs->level++;
+	xs->tag_end = event_end(xs);
 }
 
 static void close_element(struct xmlstream *xs)
@@ -185,6 +186,7 @@ static void on_end(void *ctx, const XML_Char *name)
 	if (xs->state == XMLSTREAM_RUN_FAILED)
 		return;
 	xs->level--;
+	xs->tag_end = event_end(xs);
 	if (xs->level == 0) {
 		close_root(xs);
 		return;
