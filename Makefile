@@ -54,7 +54,7 @@ UNIT_BINS := $(patsubst test/unit/%.c,$(B)/unit/%,$(UNIT_SRCS))
 FUZZ_SRCS := $(wildcard test/fuzz/fuzz_*.c)
 FUZZ_NAMES := $(patsubst test/fuzz/fuzz_%.c,%,$(FUZZ_SRCS))
 
-.PHONY: all test check-unit check-e2e check-unit-asan check-replay asan fuzz-smoke fuzz-build bench lint format format-check \
+.PHONY: all test check-unit check-e2e check-unit-asan check-replay asan fuzz-smoke fuzz-build bench bench-bins lint format format-check \
 	install demo clean unit-bins replay-bins
 all: $(B)/portcullis compile_commands.json
 
@@ -117,13 +117,21 @@ test:
 	$(MAKE) check-unit check-unit-asan check-replay
 	$(MAKE) check-e2e
 
-bench: all
-	@scripts/bench
+# The load generator and the backend of `make bench`; its options by ARGS='--quick --peers portcullis,nginx'.
+BENCH_BINS := build/plain/bench/load build/plain/bench/sink
+build/plain/bench/load: build/plain/test/bench/load.o build/plain/test/bench/client.o
+build/plain/bench/sink: build/plain/test/bench/sink.o
+$(BENCH_BINS):
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS_plain) $(LINK_plain) -o $@ $^ -lssl -lcrypto $(LDFLAGS)
+bench-bins: $(BENCH_BINS)
+bench: all bench-bins
+	@scripts/bench $(ARGS)
 
 lint: compile_commands.json
 	@scripts/lint
 
-ALL_C = $(wildcard proxy/*/*.c include/*/*.h test/unit/*.[ch] test/unit/*/*.[ch] test/fuzz/*.[ch])
+ALL_C = $(wildcard proxy/*/*.c include/*/*.h test/unit/*.[ch] test/unit/*/*.[ch] test/fuzz/*.[ch] test/bench/*.[ch])
 format:
 	clang-format -i $(ALL_C)
 format-check:

@@ -36,7 +36,10 @@ struct xmlstream {
 	uint64_t fed; /* bytes taken: expat has them, but for what is in `carry` */
 	uint64_t at;  /* offset of the next byte the caller owes us */
 	uint64_t done;
-	uint64_t base; /* our offset of expat's byte 0: not 0 in a parser that was made anew behind the header */
+	/* Our offset of expat's byte 0: grows by every text that expat does not get, and is not 0 in a parser that was
+	 * made anew behind the header. */
+	uint64_t base;
+	uint64_t tag_end; /* behind the last tag, and behind the text after it that expat did not get */
 	uint64_t elements;
 	char *root_tag; /* opens the root in a new parser: its name and namespaces. NULL: none, or too long to keep */
 	size_t root_tag_len;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From plain values to one line of JSON. One table per type says which member of the struct becomes which name of the
- * contract, in the order they are written; a dot nests. All text passes the escape filter first, both because it may be
- * hostile (LOG-9) and because the JSON library gives nothing at all for text that is not UTF-8.
+ * contract, in the order they are written; a dot nests. All text passes the escape filter first: it may be hostile
+ * (LOG-9), and what comes out has no control character and is UTF-8, so that JSON asks for nothing but \" and \\.
+ * Written straight into the line, without a tree of a JSON library: two or three records a stream are a tenth of what a
+ * stream costs otherwise. Invariant: members of one object stand together in the tables, or it would be opened twice.
  */
 #include "audit/record.h"
 
 #include <assert.h>
-#include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/escape.h"
-#include "base/random.h"
 #include "base/strbuf.h"
 
 /* Bytes of one value, escaped, without the NUL. */
@@ -21,7 +22,8 @@
 /* Every value at its longest, quoted once more by JSON, is far less. */
 #define RECORD_MAX ((size_t)256 * 1024)
 
-enum kind { TEXT, NUMBER, PORT, FLAG, TLS };
+/* PROTOCOL: the protocol of whatever has a direction. */
+enum kind { TEXT, NUMBER, PORT, FLAG, PROTOCOL, TLS };
 
 struct member {
 	const char *name;
@@ -52,6 +54,8 @@ static const struct member members[] = {
     MEMBER("event.reason", TEXT, reason),
     MEMBER("event.code", TEXT, reason_word),
     MEMBER("event.duration", NUMBER, duration_ns),
+    MEMBER("network.protocol", PROTOCOL, direction),
+    MEMBER("network.direction", TEXT, direction),
     MEMBER("service.version", TEXT, version_text),
     MEMBER("source.ip", TEXT, source_ip),
     MEMBER("source.port", PORT, source_port),
@@ -60,7 +64,6 @@ static const struct member members[] = {
     MEMBER("destination.port", PORT, destination_port),
     MEMBER("destination.domain", TEXT, destination_domain),
     MEMBER("destination.bytes", NUMBER, destination_bytes),
-    MEMBER("network.direction", TEXT, direction),
     MEMBER("xmpp.stream", TEXT, stream),
     MEMBER("xmpp.role", TEXT, role),
     MEMBER("xmpp.from", TEXT, from),
@@ -102,65 +105,96 @@ void audit_record_init(struct audit_record *r)
 				   .stanzas_out = -1};
 }
 
-/* The library's constructors and setters return NULL and -1 only for want of memory and for text we have made safe. */
-static json_t *object_made(json_t *object)
+/* The record being written, and the objects that are open in it: "xmpp.policy.", "" between them. */
+struct line {
+	struct strbuf text;
+	char open[64];
+};
+
+static void add(struct line *l, const char *text, size_t len)
 {
-	assert(object);
-	return object;
+	bool ok = strbuf_add(&l->text, text, len);
+
+	assert(ok);
+	(void)ok;
 }
 
-/* Left to itself the library opens /dev/urandom for its hash seed, which a sandboxed worker must not do. */
-static json_t *new_root(void)
+static void add_text(struct line *l, const char *text)
 {
-	static size_t seed;
+	add(l, text, strlen(text));
+}
 
-	if (!seed) {
-		random_bytes(&seed, sizeof(seed));
-		seed |= 1;
-		json_object_seed(seed);
+static void add_comma(struct line *l)
+{
+	if (l->text.data[l->text.len - 1] != '{')
+		add(l, ",", 1);
+}
+
+/* Bytes of a and b that are alike, up to and with the last dot among them. */
+static size_t shared_path(const char *a, const char *b)
+{
+	size_t shared = 0;
+
+	for (size_t i = 0; a[i] && a[i] == b[i]; i++) {
+		if (a[i] == '.')
+			shared = i + 1;
 	}
-	return object_made(json_object());
+	return shared;
 }
 
-static void set(json_t *object, const char *name, json_t *value)
+/* Ends the objects whose names stand behind the first `kept` bytes of the open path. */
+static void close_objects(struct line *l, size_t kept)
 {
-	int rc = json_object_set_new_nocheck(object, name, object_made(value));
-
-	assert(!rc);
-	(void)rc;
+	for (size_t i = kept; l->open[i]; i++) {
+		if (l->open[i] == '.')
+			add(l, "}", 1);
+	}
+	l->open[kept] = '\0';
 }
 
-/* The object that the dots of name lead to, made where missing; *last is what stands behind the last dot. */
-static json_t *descend(json_t *object, const char *name, const char **last)
+static void add_name(struct line *l, const char *name, size_t len)
 {
+	add_comma(l);
+	add(l, "\"", 1);
+	add(l, name, len);
+	add(l, "\":", 2);
+}
+
+/* Writes everything before the value of the member: objects that end, objects that begin, and its name. */
+static void add_member(struct line *l, const char *name)
+{
+	size_t at = shared_path(l->open, name);
 	const char *dot;
-	char part[32];
-	json_t *next;
 
-	for (; (dot = strchr(name, '.')); name = dot + 1) {
-		assert((size_t)(dot - name) < sizeof(part));
-		memcpy(part, name, (size_t)(dot - name));
-		part[dot - name] = '\0';
-		next = json_object_get(object, part);
-		if (!next) {
-			next = object_made(json_object());
-			set(object, part, next);
-		}
-		object = next;
+	close_objects(l, at);
+	for (; (dot = strchr(name + at, '.')); at = (size_t)(dot - name) + 1) {
+		add_name(l, name + at, (size_t)(dot - name) - at);
+		add(l, "{", 1);
 	}
-	*last = name;
-	return object;
+	assert(at < sizeof(l->open));
+	memcpy(l->open, name, at);
+	l->open[at] = '\0';
+	add_name(l, name + at, strlen(name + at));
 }
 
-static void put(json_t *root, const char *name, json_t *value)
+static void add_quoted(struct line *l, const char *text)
 {
-	const char *last;
-	json_t *object = descend(root, name, &last);
+	size_t run;
 
-	set(object, last, value);
+	add(l, "\"", 1);
+	while (*text) {
+		run = strcspn(text, "\"\\");
+		add(l, text, run);
+		text += run;
+		if (*text) {
+			add(l, "\\", 1);
+			add(l, text++, 1);
+		}
+	}
+	add(l, "\"", 1);
 }
 
-static void put_text(json_t *root, const char *name, const char *text)
+static void put_text(struct line *l, const char *name, const char *text)
 {
 	char safe[VALUE_MAX + 1];
 
@@ -168,98 +202,98 @@ static void put_text(json_t *root, const char *name, const char *text)
 	if (!text || !text[0])
 		return;
 	(void)escape_text(safe, sizeof(safe), text, strnlen(text, VALUE_MAX + 4));
-	put(root, name, json_string_nocheck(safe));
+	add_member(l, name);
+	add_quoted(l, safe);
 }
 
-static void put_flag(json_t *root, const char *name, enum audit_flag flag)
+static void put_flag(struct line *l, const char *name, enum audit_flag flag)
 {
-	if (flag != AUDIT_ABSENT)
-		put(root, name, json_boolean(flag == AUDIT_TRUE));
+	if (flag == AUDIT_ABSENT)
+		return;
+	add_member(l, name);
+	add_text(l, flag == AUDIT_TRUE ? "true" : "false");
 }
 
-static void put_number(json_t *root, const char *name, int64_t n, int64_t least)
+static void put_number(struct line *l, const char *name, int64_t n, int64_t least)
 {
-	if (n >= least)
-		put(root, name, json_integer(n));
+	char digits[24];
+
+	if (n < least)
+		return;
+	(void)snprintf(digits, sizeof(digits), "%lld", (long long)n);
+	add_member(l, name);
+	add_text(l, digits);
 }
 
-static void put_table(json_t *root, const char *prefix, const struct member *table, size_t count, const void *data);
+static void put_table(struct line *l, const char *prefix, const struct member *table, size_t count, const void *data);
 
-static void put_tls(json_t *root, const char *name, const struct audit_tls *tls)
-{
-	put_table(root, name, tls_members, ARRAY_LEN(tls_members), tls);
-}
-
-static void put_member(json_t *root, const char *name, enum kind kind, const char *at)
+static void put_member(struct line *l, const char *name, enum kind kind, const char *at)
 {
 	switch (kind) {
 	case TEXT:
-		put_text(root, name, *(const char *const *)(const void *)at);
+		put_text(l, name, *(const char *const *)(const void *)at);
 		break;
 	case NUMBER:
-		put_number(root, name, *(const int64_t *)(const void *)at, 0);
+		put_number(l, name, *(const int64_t *)(const void *)at, 0);
 		break;
 	case PORT:
-		put_number(root, name, *(const int *)(const void *)at, 1);
+		put_number(l, name, *(const int *)(const void *)at, 1);
 		break;
 	case FLAG:
-		put_flag(root, name, *(const enum audit_flag *)(const void *)at);
+		put_flag(l, name, *(const enum audit_flag *)(const void *)at);
+		break;
+	case PROTOCOL:
+		put_text(l, name, *(const char *const *)(const void *)at ? "xmpp" : NULL);
 		break;
 	case TLS:
-		put_tls(root, name, (const struct audit_tls *)(const void *)at);
+		put_table(l, name, tls_members, ARRAY_LEN(tls_members), at);
 		break;
 	}
 }
 
-static void put_table(json_t *root, const char *prefix, const struct member *table, size_t count, const void *data)
+static void put_table(struct line *l, const char *prefix, const struct member *table, size_t count, const void *data)
 {
-	struct strbuf name;
-	size_t i;
+	char name[sizeof(l->open)];
+	size_t len = strlen(prefix);
 
-	strbuf_init(&name, 128);
-	for (i = 0; i < count; i++) {
-		strbuf_clear(&name);
-		(void)strbuf_printf(&name, "%s%s%s", prefix ? prefix : "", prefix ? "." : "", table[i].name);
-		put_member(root, strbuf_text(&name), table[i].kind, (const char *)data + table[i].offset);
+	memcpy(name, prefix, len);
+	if (len)
+		name[len++] = '.';
+	for (size_t i = 0; i < count; i++) {
+		size_t own = strlen(table[i].name);
+
+		assert(len + own < sizeof(name));
+		memcpy(name + len, table[i].name, own + 1);
+		put_member(l, name, table[i].kind, (const char *)data + table[i].offset);
 	}
-	strbuf_fini(&name);
 }
 
 /* event.id comes early: the writer finds it there without parsing the line. */
-static void put_head(json_t *root, const struct audit_record *r)
+static void put_head(struct line *l, const struct audit_record *r)
 {
 	char time[CLOCK_RFC3339_SIZE];
 
 	clock_rfc3339(r->time_us, time);
-	put_text(root, "@timestamp", time);
-	put_text(root, "event.kind", "event");
-	put_text(root, "event.id", r->id);
-	put(root, "event.category", json_pack("[s]", "network"));
-	put_text(root, "event.action", r->action);
-	put_text(root, "event.outcome", outcomes[r->outcome]);
-	put(root, "event.severity", json_integer(r->severity));
-}
-
-static int collect(const char *text, size_t len, void *ctx)
-{
-	return strbuf_add(ctx, text, len) ? 0 : -1;
+	put_text(l, "@timestamp", time);
+	put_text(l, "event.kind", "event");
+	put_text(l, "event.id", r->id);
+	add_member(l, "event.category");
+	add_text(l, "[\"network\"]");
+	put_text(l, "event.action", r->action);
+	put_text(l, "event.outcome", outcomes[r->outcome]);
+	put_number(l, "event.severity", r->severity, 0);
 }
 
 char *audit_record_json(const struct audit_record *r, size_t *len_out)
 {
-	json_t *root = new_root();
-	struct strbuf text;
-	int rc;
+	struct line l = {.open = ""};
 
-	put_head(root, r);
-	if (r->direction)
-		put_text(root, "network.protocol", "xmpp");
-	put_table(root, NULL, members, ARRAY_LEN(members), r);
-	strbuf_init(&text, RECORD_MAX);
-	rc = json_dump_callback(root, collect, &text, JSON_COMPACT);
-	assert(!rc);
-	(void)rc;
-	json_decref(root);
-	*len_out = text.len;
-	return text.data;
+	strbuf_init(&l.text, RECORD_MAX);
+	add(&l, "{", 1);
+	put_head(&l, r);
+	put_table(&l, "", members, ARRAY_LEN(members), r);
+	close_objects(&l, 0);
+	add(&l, "}", 1);
+	*len_out = l.text.len;
+	return l.text.data;
 }

@@ -69,6 +69,16 @@ size_t escape_one(char out[ESCAPE_ONE_SIZE], const char *text, size_t len)
 	return n;
 }
 
+/* Printable ASCII, which is nearly everything, needs no look at each character's meaning. */
+static size_t plain_run(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && text[n] >= 0x20 && text[n] < 0x7F)
+		n++;
+	return n;
+}
+
 size_t escape_text(char *out, size_t size, const char *text, size_t len)
 {
 	char shown[ESCAPE_ONE_SIZE];
@@ -77,6 +87,13 @@ size_t escape_text(char *out, size_t size, const char *text, size_t len)
 	if (!size)
 		return 0;
 	while (len) {
+		n = plain_run(text, len < size - done ? len : size - done - 1);
+		memcpy(out + done, text, n);
+		done += n;
+		text += n;
+		len -= n;
+		if (!len)
+			break;
 		taken = escape_one(shown, text, len);
 		n = strlen(shown);
 		if (n >= size - done)

@@ -64,13 +64,17 @@ void random_bytes(void *out, size_t len)
 void random_hex(char *out, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char byte;
-	size_t i;
+	unsigned char bytes[32]; /* as many at once as a stream id has: each call asks the kernel who we are */
+	size_t i, n;
 
-	for (i = 0; i < len; i++) {
-		random_bytes(&byte, 1);
-		out[2 * i] = digits[byte >> 4];
-		out[2 * i + 1] = digits[byte & 15];
+	for (; len; len -= n) {
+		n = len < sizeof(bytes) ? len : sizeof(bytes);
+		random_bytes(bytes, n);
+		for (i = 0; i < n; i++) {
+			*out++ = digits[bytes[i] >> 4];
+			*out++ = digits[bytes[i] & 15];
+		}
 	}
-	out[2 * len] = '\0';
+	*out = '\0';
+	mem_wipe(bytes, sizeof(bytes));
 }

@@ -7,7 +7,9 @@
  * - after STOP expat sleeps holding the rest of what it was fed: `fed` is ahead of `at` then, and the next feed wakes
  * it and skips those bytes in the new data;
  * - the first failure is final, and expat is never called again after it;
- * - at rest there is no parser: `at`, `fed` and `done` are one, and a new parser's byte 0 lies `root_tag_len` before.
+ * - at rest there is no parser: `at`, `fed` and `done` are one, and a new parser's byte 0 lies `root_tag_len` before;
+ * - bytes that expat does not get are text inside an element nobody reads, checked as UTF-8 and as XML characters,
+ *   without anything that could end it or be at fault in it: what expat says of the rest is the same.
  */
 #include "xmpp/xmlstream.h"
 
@@ -27,6 +29,8 @@ XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __at
 
 /* What one call of XML_Parse gets at most; its length is an int. */
 #define SLICE_MAX ((size_t)64 * 1024)
+/* A text of so many bytes is worth a call of XML_Parse of its own for what stands before it. */
+#define TEXT_MIN ((size_t)128)
 
 static bool make_parser(struct xmlstream *xs)
 {
@@ -206,6 +210,71 @@ static void parse_slice(struct xmlstream *xs, const char *text, size_t len)
 	parse(xs, text, good - cut);
 }
 
+/* Bytes that are text for certain where text may stand: no tag, no reference, and not the "]]>" that is forbidden. */
+static size_t text_run(const char *text, size_t len)
+{
+	static const char other[] = {'<', '&', ']'};
+
+	for (size_t i = 0; i < sizeof(other); i++) {
+		const char *found = memchr(text, other[i], len);
+
+		if (found != NULL)
+			len = (size_t)(found - text);
+	}
+	return len;
+}
+
+/* Has expat read all it was given, to the end of a tag, inside an element of which only the first tag is read? */
+static bool is_in_text(const struct xmlstream *xs)
+{
+	return xs->level > 1 && xs->detail == XMLSTREAM_TOP && xs->tag_end == xs->fed && xs->carry_len == 0 &&
+	       xs->state == XMLSTREAM_RUN_READING && xs->utf8_result == UTF8_OK;
+}
+
+/* Expat passes over a text twice, byte by byte, to say nothing of it: two thirds of the cost of a long stanza. */
+static void skip_text(struct xmlstream *xs, const char *text, size_t len)
+{
+	size_t good = take_utf8(xs, text, len);
+	size_t cut = xs->utf8_result == UTF8_OK ? bytes_of_cut(&xs->utf8) : 0;
+
+	carry(xs, text + good - cut, cut);
+	xs->base += good - cut;
+	xs->tag_end += good - cut;
+}
+
+/* How much expat should get first, so that it may stand before a long text then. */
+static size_t before_text(const struct xmlstream *xs, const char *text, size_t len)
+{
+	size_t at = 0;
+	const char *end;
+
+	if (xs->level == 0 || xs->detail_next != XMLSTREAM_TOP)
+		return len;
+	while ((end = memchr(text + at, '>', len - at)) != NULL) {
+		size_t run;
+
+		at = (size_t)(end - text) + 1;
+		run = text_run(text + at, len - at);
+		if (run >= TEXT_MIN)
+			return at;
+		at += run;
+	}
+	return len;
+}
+
+/*
+ * One guess only: where the '>' was in an attribute or a CDATA section, expat gets all the rest at once. It reads an
+ * unfinished token from its beginning with every call, which nobody shall make us do a thousand times.
+ */
+static void parse_around_text(struct xmlstream *xs, const char *text, size_t len)
+{
+	size_t first = before_text(xs, text, len);
+
+	parse_slice(xs, text, first);
+	if (first < len && xs->state == XMLSTREAM_RUN_READING && xs->utf8_result == UTF8_OK && !is_in_text(xs))
+		parse_slice(xs, text + first, len - first);
+}
+
 /* Reads the next bytes, at most as many as may still belong to the element being read. */
 static void feed_slice(struct xmlstream *xs, const char *text, size_t len)
 {
@@ -226,10 +295,14 @@ static void feed_slice(struct xmlstream *xs, const char *text, size_t len)
 		xmlstream_fail(xs, REASON_NOT_WELL_FORMED, "byte order mark", 0);
 		return;
 	}
-	if (xs->carry_len > 0)
+	size_t run = is_in_text(xs) ? text_run(text, len) : 0;
+
+	if (run > 0)
+		skip_text(xs, text, run);
+	else if (xs->carry_len > 0)
 		parse_carried(xs, text, len);
 	else
-		parse_slice(xs, text, len);
+		parse_around_text(xs, text, len);
 }
 
 static void fail_utf8(struct xmlstream *xs)

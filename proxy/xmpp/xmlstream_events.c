@@ -176,6 +176,7 @@ static void on_start(void *ctx, const XML_Char *name, const XML_Char **atts)
 	else
 		open_element(xs, name, pairs, count);
 	xs->level++;
+	xs->tag_end = event_end(xs);
 }
 
 static void close_element(struct xmlstream *xs)
@@ -213,6 +214,7 @@ static void on_end(void *ctx, const XML_Char *name)
 	if (xs->state == XMLSTREAM_RUN_FAILED)
 		return;
 	xs->level--;
+	xs->tag_end = event_end(xs);
 	if (xs->level == 0) {
 		close_root(xs);
 		return;

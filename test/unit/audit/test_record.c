@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,10 @@ static void assert_json(const struct audit_record *r, const char *want)
 
 	assert_string_equal(got, want);
 	assert_int_equal(len, strlen(want));
+	/* No object is opened twice. */
+	json_t *read = json_loads(got, JSON_REJECT_DUPLICATES, NULL);
+	assert_non_null(read);
+	json_decref(read);
 	mem_free(got);
 }
 
@@ -38,6 +43,17 @@ static void minimal(void **state)
 		    "{\"@timestamp\":\"2026-11-22T08:27:49.123456Z\",\"event\":{\"kind\":\"event\",\"id\":\"0-1-1\","
 		    "\"category\":[\"network\"],\"action\":\"proxy-started\",\"outcome\":\"success\","
 		    "\"severity\":0}}");
+	/* A direction names the protocol too; a lone member opens and closes its object. */
+	r.direction = "outbound";
+	r.inner.server_name = "inner.example";
+	assert_json(&r,
+		    "{\"@timestamp\":\"2026-11-22T08:27:49.123456Z\",\"event\":{\"kind\":\"event\",\"id\":\"0-1-1\","
+		    "\"category\":[\"network\"],\"action\":\"proxy-started\",\"outcome\":\"success\","
+		    "\"severity\":0},\"network\":{\"protocol\":\"xmpp\",\"direction\":\"outbound\"},"
+		    "\"xmpp\":{\"inner\":{\"tls\":{\"client\":{\"server_name\":\"inner.example\"}}}}}");
+	audit_record_init(&r);
+	r.time_us = 1795336069123456;
+	r.action = "proxy-started";
 	/* Empty is absent. */
 	r.id = NULL;
 	r.reason = "";

@@ -55,7 +55,7 @@ static void not_shared_with_a_child(void **state)
 
 static void hex_form(void **state)
 {
-	char out[34], again[34];
+	char out[34], again[34], longer[130];
 
 	(void)state;
 	memset(out, 'Z', sizeof(out));
@@ -65,6 +65,12 @@ static void hex_form(void **state)
 	assert_int_equal(strspn(out, "0123456789abcdef"), 32);
 	assert_int_equal(out[33], 'Z');
 	assert_string_not_equal(out, again);
+	memset(longer, 'Z', sizeof(longer));
+	random_hex(longer, 64);
+	assert_int_equal(strspn(longer, "0123456789abcdef"), 128);
+	assert_int_equal(longer[128], '\0');
+	assert_int_equal(longer[129], 'Z');
+	assert_memory_not_equal(longer, longer + 64, 64);
 }
 
 int main(void)

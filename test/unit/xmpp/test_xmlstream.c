@@ -253,6 +253,67 @@ static void test_no_rest_with_a_huge_header(void **state)
 	strbuf_fini(&header);
 }
 
+#define TEXT40 "Shall I hear more, or shall I speak \xC3\xA4t >"
+#define TEXT TEXT40 TEXT40 TEXT40 TEXT40 TEXT40
+
+/* Only some of each is given to the parser when nobody reads it: what it comes to is the same. */
+static const char *const long_texts[] = {
+    TEXT,
+    "<b>" TEXT "</b>" TEXT "<c/>" TEXT,
+    TEXT "&amp;" TEXT "&#x41;" TEXT,
+    TEXT "]" TEXT "]]" TEXT,
+    TEXT "]]>" TEXT,
+    TEXT "&nbsp;" TEXT,
+    TEXT "& " TEXT,
+    TEXT "\xFF" TEXT,
+    TEXT "\x01" TEXT,
+    TEXT "\xEF\xBF\xBF" TEXT,
+    "<b c='>" TEXT "&lt;>" TEXT "'>" TEXT "</b>" TEXT,
+    "<b c='>" TEXT "<" TEXT "'>" TEXT "</b>" TEXT,
+    "<![CDATA[<b>" TEXT "]]>" TEXT "<![CDATA[&>" TEXT "]]>" TEXT,
+    "<b>" TEXT "<!-->" TEXT "-->" TEXT "</b>",
+    "<b>" TEXT "<?p >" TEXT "?>" TEXT "</b>",
+    "<b>" TEXT "</c>" TEXT "</b>",
+    "<b>" TEXT "<stream:stream>" TEXT "</stream:stream></b>",
+    "</m>" TEXT "<m>",
+};
+
+static const char *last_line(const char *log)
+{
+	const char *newline = strrchr(log, '\n');
+
+	return newline != NULL ? newline + 1 : log;
+}
+
+static void check_long_text(const char *text)
+{
+	struct strbuf data;
+	char *tree, *whole, *log;
+
+	strbuf_init(&data, 8192);
+	strbuf_printf(&data, HEADER "<m to='x'>%s</m><n>", text);
+	strbuf_puts(&data, TEXT "</n></stream:stream>");
+	tree = run(data.data, data.len, XMLSTREAM_TREE, XMLSTREAM_GO_ON, data.len, 1);
+	whole = run(data.data, data.len, XMLSTREAM_TOP, XMLSTREAM_GO_ON, data.len, 1);
+	assert_string_equal(last_line(whole), last_line(tree));
+	for (size_t cut = 1; cut < data.len; cut++) {
+		log = run(data.data, data.len, XMLSTREAM_TOP, cut % 2 ? XMLSTREAM_STOP : XMLSTREAM_GO_ON, cut,
+			  cut % 3 ? data.len : 7);
+		assert_string_equal(log, whole);
+		mem_free(log);
+	}
+	mem_free(tree);
+	mem_free(whole);
+	strbuf_fini(&data);
+}
+
+static void test_long_text(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(long_texts); i++)
+		check_long_text(long_texts[i]);
+}
+
 /* Detail and element limit may be changed by the handler of the element before. */
 struct changer {
 	struct xmlstream *xs;
@@ -428,6 +489,7 @@ int main(void)
 	    cmocka_unit_test(test_rest),
 	    cmocka_unit_test(test_rest_forgets_no_rule),
 	    cmocka_unit_test(test_no_rest_with_a_huge_header),
+	    cmocka_unit_test(test_long_text),
 	    cmocka_unit_test(test_changes_hold_from_the_next_element),
 	    cmocka_unit_test(test_stop_leaves_the_rest),
 	    cmocka_unit_test(test_stop_at_self_closing_header),
