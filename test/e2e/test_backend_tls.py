@@ -296,6 +296,7 @@ def test_bytes_behind_proceed(begin, secure, context, level, behind):
     assert injection["xmpp"]["stream"] == record["xmpp"]["stream"] and injection["event"]["severity"] == 3
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_tls_too_old(begin, secure, context, chain):
     import ssl
     proxy = begin("required")
