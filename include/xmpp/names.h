@@ -21,6 +21,7 @@
 #define XMPP_NS_IQ_REGISTER "jabber:iq:register"
 #define XMPP_NS_IQ_AUTH_FEATURE "http://jabber.org/features/iq-auth"
 #define XMPP_NS_SM "urn:xmpp:sm:3"
+#define XMPP_NS_LIMITS "urn:xmpp:stream-limits:0"
 #define XMPP_NS_ERRORS "urn:xmpp:errors"
 
 enum xmpp_error {
