@@ -25,7 +25,7 @@ struct features {
 	bool dialback;
 	bool sasl2;
 	bool channel_binding; /* a mechanism ending in -PLUS, or a <sasl-channel-binding/> list */
-	size_t children;      /* element children in all */
+	size_t children;      /* element children, but for what only informs (XEP-0478 limits) */
 	size_t cut_count;
 	struct byte_range cut[FEATURES_CUTS_MAX]; /* ascending, to be left out when relayed inside TLS */
 	bool too_many_cuts;                       /* more than FEATURES_CUTS_MAX: refuse */

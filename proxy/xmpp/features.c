@@ -95,7 +95,8 @@ void features_read(struct features *f, const struct xml_node *element, bool stri
 {
 	memset(f, 0, sizeof(*f));
 	for (const struct xml_node *child = element->first_child; child != NULL; child = child->next) {
-		f->children++;
+		if (!xml_node_is(child, XMPP_NS_LIMITS, "limits"))
+			f->children++;
 		read_child(f, child, strip_compression);
 	}
 }

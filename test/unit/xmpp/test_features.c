@@ -21,6 +21,7 @@
 #define MECHANISMS                                                                    \
 	"<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-1" \
 	"</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
+#define LIMITS "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits>"
 #define BIND "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 
 struct reader {
@@ -217,6 +218,10 @@ static void test_emptied(void **state)
 	assert_true(features_emptied(&f));
 	f = read_features("<s:features>" STARTTLS " " COMPRESSION "</s:features>");
 	assert_true(features_emptied(&f));
+	f = read_features("<s:features>" STARTTLS_REQUIRED LIMITS "</s:features>");
+	assert_true(features_emptied(&f));
+	f = read_features("<s:features>" LIMITS "</s:features>");
+	assert_false(features_emptied(&f));
 	f = read_features("<s:features>" STARTTLS MECHANISMS "</s:features>");
 	assert_false(features_emptied(&f));
 	f = read_features("<s:features/>");
