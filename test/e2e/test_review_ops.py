@@ -45,7 +45,7 @@ def serve_one(proxy, backend, context):
         client.send(wire.header())
         server = backend.accept(4 * SLOW)
         server.greet()
-        client.until(wire.FEATURES_AUTH, 4 * SLOW)
+        client.until(wire.limited(wire.FEATURES_AUTH), 4 * SLOW)
     except (AssertionError, OSError):
         return False
     client.drop()
