@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/slab.h"
 #include "xmpp/xmlstream_private.h"
 
 /*
@@ -34,7 +35,11 @@ XML_Bool XML_SetReparseDeferralEnabled(XML_Parser parser, XML_Bool enabled) __at
 
 static bool make_parser(struct xmlstream *xs)
 {
-	xs->parser = XML_ParserCreateNS("UTF-8", XML_TREE_SEPARATOR);
+	/* Parsers come and go while the rest of their streams stays. */
+	static const XML_Memory_Handling_Suite memory = {slab_alloc, slab_realloc, slab_free};
+	static const XML_Char separator[] = {XML_TREE_SEPARATOR, '\0'};
+
+	xs->parser = XML_ParserCreate_MM("UTF-8", &memory, separator);
 	if (xs->parser == NULL) {
 		xmlstream_fail(xs, REASON_INTERNAL, "no XML parser", xs->fed);
 		return false;

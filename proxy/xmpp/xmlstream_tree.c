@@ -8,9 +8,8 @@
 
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/slab.h"
 
-#define BLOCK_SIZE ((size_t)4096)
 #define TEXT_KEEP ((size_t)8192)
 
 struct xml_arena {
@@ -18,6 +17,8 @@ struct xml_arena {
 	size_t size, used; /* of data */
 	max_align_t data[];
 };
+
+#define BLOCK_SIZE ((size_t)4096 - sizeof(struct xml_arena))
 
 /* A node and what only its making needs. The public part comes first. */
 struct xml_tree_node {
@@ -37,7 +38,7 @@ static void free_blocks(struct xml_arena *block)
 	while (block != NULL) {
 		struct xml_arena *next = block->next;
 
-		mem_free(block);
+		slab_free(block);
 		block = next;
 	}
 }
@@ -87,7 +88,9 @@ void *xml_tree_alloc(struct xml_tree *tree, size_t size)
 	if (block == NULL || size > block->size - block->used) {
 		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
 
-		block = mem_alloc(sizeof(*block) + room);
+		block = slab_alloc(sizeof(*block) + room);
+		if (block == NULL)
+			return NULL;
 		*block = (struct xml_arena){.next = tree->arena, .size = room};
 		tree->arena = block;
 	}
