@@ -44,6 +44,17 @@ class Path:
             if source not in self.dead:
                 sink.shutdown(socket.SHUT_WR)
         except OSError:
+            # A client that is killed with something unread resets: the other end must hear of it as well.
+            if source not in self.dead:
+                self.reset(sink)
+
+    @staticmethod
+    def reset(end):
+        try:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.shutdown(socket.SHUT_RD)  # the reader in the other thread would keep the descriptor alive
+            end.close()
+        except OSError:
             pass
 
     def swallow(self):
