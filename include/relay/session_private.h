@@ -103,7 +103,7 @@ struct session {
 	bool dials_again;                /* the connected leg is given up; the next one is made in a turn of its own */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
-	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms;
+	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms, closed_ms;
 	uint64_t starttls_ms;       /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
 	uint64_t watch_ms;          /* a leg was clogged then; 0: none is watched */
 	size_t stuck[SESSION_LEGS]; /* output that waited when it was looked at last */

@@ -19,6 +19,8 @@
 
 /* How long a closed session's output may take to reach its peer, and its peer to close. */
 #define LINGER_MS 2000
+/* … and in all, where it goes on taking some in every such time. */
+#define LINGER_MAX_MS 60000
 /* How many connections over the limit are told why; the others are just closed. */
 #define TURNED_AWAY_MAX 64
 /* How long the other side may go on after one side has closed its stream. */
@@ -124,6 +126,23 @@ static void run_relay_deadline(struct session *s)
 		session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
 }
 
+/* A slow reader gets the rest of what was accepted for it, as long as it takes any of it. */
+static void linger(struct session *s)
+{
+	bool flows = false;
+	for (int i = 0; i < SESSION_LEGS; i++) {
+		size_t waiting = s->leg[i] != NULL && !s->leg_closed[i] ? leg_unsent(s->leg[i]) : 0;
+		flows = flows || (waiting > 0 && waiting != s->stuck[i]);
+		s->stuck[i] = waiting;
+	}
+	if (!flows || clock_ms() > s->closed_ms + LINGER_MAX_MS) {
+		die(s);
+		return;
+	}
+	s->half_closed_ms = clock_ms();
+	session_rearm(s);
+}
+
 static void run_deadline(struct session *s)
 {
 	switch (s->state) {
@@ -148,7 +167,7 @@ static void run_deadline(struct session *s)
 		run_relay_deadline(s);
 		return;
 	case SESSION_CLOSING:
-		die(s);
+		linger(s);
 		return;
 	case SESSION_DEAD:
 	case SESSION_STATE_COUNT:
@@ -315,7 +334,7 @@ void session_close(struct session *s, enum reason reason, const char *detail)
 	shared_count(e->slot, COUNTER_CLOSED, 1);
 	if (reason < SHARED_REASONS_MAX)
 		atomic_fetch_add_explicit(&e->slot->reason[reason], 1, memory_order_relaxed);
-	s->half_closed_ms = clock_ms();
+	s->half_closed_ms = s->closed_ms = clock_ms();
 	session_enter(s, SESSION_CLOSING);
 	if (reason == REASON_CONNECTION_LIMIT || (reason == REASON_TOTAL_LIMIT && !s->told)) {
 		/* Row 1: closed at once, and no descriptor is lent to whoever floods us. */

@@ -177,6 +177,40 @@ static void test_back_pressure_holds_both_ways(void **state)
 	mem_free(all);
 }
 
+/* The backend says much and goes; a client that reads slowly, but reads, gets all of it. */
+static void test_slow_reader_gets_the_tail(void **state)
+{
+	struct world *w = *state;
+	char buf[20000], *stanza = mem_alloc(100064);
+	size_t got = 0, len;
+	join(w);
+	authenticate(w);
+	len = (size_t)snprintf(stanza, 100064, "<message><body>%0*d</body></message>", 100000, 7);
+	for (int i = 0; i < 4; i++) {
+		for (size_t at = 0; at < len;) {
+			ssize_t n = send(w->backend, stanza + at, len - at, MSG_NOSIGNAL);
+			at += n > 0 ? (size_t)n : 0;
+			event_base_loop(w->base, EVLOOP_NONBLOCK);
+		}
+	}
+	close_fd(&w->backend);
+	for (int i = 0; i < 600 && got < 4 * len; i++) {
+		usleep(30000);
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+		if (i % 10 != 9)
+			continue;
+		for (size_t piece = 0; piece < sizeof(buf);) {
+			int n = SSL_read(w->ssl, buf, (int)(sizeof(buf) - piece));
+			if (n <= 0)
+				break;
+			piece += (size_t)n;
+			got += (size_t)n;
+		}
+	}
+	assert_int_equal(got, 4 * len);
+	mem_free(stanza);
+}
+
 static void test_connection_limit(void **state)
 {
 	world_new(state, "limits: {connections-per-address: 1}\n");
@@ -251,6 +285,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_vanished_client_is_mirrored_without_a_close_tag, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_vanished_backend_is_mirrored_without_close_notify, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_back_pressure_holds_both_ways, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_slow_reader_gets_the_tail, setup, teardown),
 	    cmocka_unit_test_teardown(test_connection_limit, teardown),
 	    cmocka_unit_test_teardown(test_limit_in_all_says_so, teardown),
 	    cmocka_unit_test_teardown(test_blind_after_authentication, teardown),
