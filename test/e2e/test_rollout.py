@@ -113,3 +113,31 @@ def test_injection_is_never_let_through(start, backend):
         server.wait_end()
         assert server.take() == b""
     assert audit.of(proxy.stop(), "starttls-injection")
+
+
+@pytest.mark.parametrize("server_version", [None, "1.0"], ids=["old-server", "new-server"])
+def test_a_client_older_than_1_0(start, backend, server_version):
+    """No version, no features, no STARTTLS: jabber:iq:auth in the clear, let through and named."""
+    proxy = start(backend.address, config=MONITOR)
+    query = (b"<iq type='set' id='a1'><query xmlns='jabber:iq:auth'><username>bill</username><password>Calli0pe</password>"
+             b"<resource>globe</resource></query></iq>")
+    with Client(proxy.port) as client:
+        client.send(wire.header(version=None))
+        server = backend.accept()
+        assert server.wait_for(b"streams'>") == wire.header(version=None)
+        server.take()
+        server.send(wire.backend_header("3EE948B0", version=server_version) + (wire.FEATURES_AUTH if server_version else b""))
+        assert client.until(b"streams'>") == wire.backend_header("3EE948B0", version=None)
+        client.send(query)
+        assert server.wait_for(b"</iq>") == query
+        server.send(b"<iq type='result' id='a1'/>")
+        assert client.until(b"/>") == b"<iq type='result' id='a1'/>"
+        client.send(wire.CLOSE)
+        server.send(wire.CLOSE)
+        client.to_end()
+    records = proxy.stop()
+    refused, = audit.of(records, "stream-refused")
+    assert refused["event"]["code"] == "pre10-initiator" and refused["event"]["outcome"] == "unknown"
+    assert audit.of(records, "credentials-exposed")
+    closed, = audit.of(records, "stream-closed")
+    assert audit.get(closed, "xmpp.auth.method") == "jabber:iq:auth"
