@@ -104,6 +104,7 @@ struct session {
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms, closed_ms;
+	uint64_t asked_ms;          /* joined in plaintext: since then `ticket` is waited for */
 	uint64_t starttls_ms;       /* <starttls/> went to a backend that may do without; 0: no, or TLS is up */
 	uint64_t watch_ms;          /* a leg was clogged then; 0: none is watched */
 	size_t stuck[SESSION_LEGS]; /* output that waited when it was looked at last */
@@ -200,6 +201,8 @@ void session_relay_rest(struct session *s);
 void session_relay_end(struct session *s, enum reason reason);
 /* Looks after legs that take nothing: their source is not read, so its end would never be noticed. */
 void session_relay_watch(struct session *s);
+/* The audit log has not said in time that plaintext going on is recorded. */
+void session_plaintext_overdue(struct session *s);
 
 /* session_record.c */
 uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,

@@ -61,6 +61,8 @@ static uint64_t relay_deadline(const struct session *s)
 	uint64_t watch = s->watch_ms != 0 ? s->watch_ms + WATCH_MS : UINT64_MAX;
 	if (s->half_closed_ms != 0)
 		return earlier(watch, s->half_closed_ms + HALF_CLOSED_MS);
+	if (s->ticket != 0)
+		watch = earlier(watch, s->asked_ms + (uint64_t)t->negotiation);
 	if (!s->authenticated)
 		return earlier(watch, s->accepted_ms + (uint64_t)t->authentication);
 	return earlier(watch, earlier(idle_deadline(s), s->rest_ms));
@@ -120,6 +122,8 @@ static void run_relay_deadline(struct session *s)
 		session_rearm(s);
 	} else if (s->half_closed_ms != 0)
 		session_close(s, REASON_CLOSED, "one side closed the stream, the other did not in time");
+	else if (s->ticket != 0)
+		session_plaintext_overdue(s);
 	else if (s->authenticated && idle_deadline(s) > clock_ms())
 		session_relay_rest(s);
 	else

@@ -137,6 +137,8 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 
 static void update_reading(struct session *s);
 
+static bool closed_well(struct session *s);
+
 static void plaintext_recorded(void *ctx, bool ok)
 {
 	struct session *s = ctx;
@@ -146,9 +148,19 @@ static void plaintext_recorded(void *ctx, bool ok)
 		session_end(s, REASON_AUDIT_UNAVAILABLE, XMPP_ERROR_NONE, NULL);
 	} else {
 		inspect_go_on(s->inspector);
-		update_reading(s);
+		if (!closed_well(s))
+			update_reading(s);
 	}
 	leg_io_flush(io);
+}
+
+void session_plaintext_overdue(struct session *s)
+{
+	const struct audit_trail *trail = &s->engine->p.trail;
+	trail->forget(trail->ctx, s->ticket);
+	plaintext_recorded(s, false);
+	if (s->state == SESSION_RELAY)
+		session_rearm(s);
 }
 
 /* The client goes on without TLS: decided and recorded before any of it passes. */
@@ -163,6 +175,8 @@ static void op_plaintext(void *ctx)
 	session_object(s, s->version10 ? verdict.reason : REASON_PRE10_INITIATOR);
 	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
 	s->ticket = session_record(s, "stream-established", 1, REASON_NONE, plaintext_recorded);
+	s->asked_ms = clock_ms();
+	session_rearm(s);
 }
 
 static void op_starttls(void *ctx, bool clean)

@@ -74,7 +74,9 @@ void inspect_offer_peek(struct inspector *ins)
 	bool clean = only_white_space(later->data + ins->peeked, later->len - ins->peeked);
 
 	inspect_offer_end(ins);
-	if (ins->choice == INSPECT_WANTS_TLS) {
+	/* Nothing may follow the close tag that has been passed (NEG-21): then it is a misuse like any other. */
+	const struct inspect_dir *responder = &ins->dir[INSPECT_RESPONDER];
+	if (ins->choice == INSPECT_WANTS_TLS && !responder->closed && !responder->errored) {
 		ins->ended = true;
 		ins->ops->starttls(ins->ctx, clean);
 		return;

@@ -146,13 +146,20 @@ static bool redirects(const struct xml_node *error)
 	return xml_node_child(error, NULL, "see-other-host") != NULL;
 }
 
+/* The responder will answer nothing any more; what only the audit log may let go stays held. */
+static void expect_no_answer(struct inspector *ins)
+{
+	if (ins->hold != INSPECT_HOLD_DECISION)
+		ins->hold = INSPECT_HOLD_NONE;
+}
+
 static void take_error(struct inspect_dir *d, const struct xml_node *element)
 {
 	d->errored = true;
 	if (d->side == INSPECT_INITIATOR)
 		return;
 	/* What is unanswered now will not be answered: let the initiator close. */
-	d->ins->hold = INSPECT_HOLD_NONE;
+	expect_no_answer(d->ins);
 	if (!redirects(element))
 		return;
 	/* NEG-25: which public name that would be nobody knows here. */
@@ -331,7 +338,7 @@ static enum xmlstream_step on_close(void *ctx)
 	d->ins->verdict.close = true;
 	/* The responder will answer nothing any more: the initiator must be able to close too (NEG-21). */
 	if (d->side == INSPECT_RESPONDER)
-		d->ins->hold = INSPECT_HOLD_NONE;
+		expect_no_answer(d->ins);
 	return XMLSTREAM_STOP;
 }
 

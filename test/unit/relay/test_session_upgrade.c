@@ -177,6 +177,46 @@ static void test_unwritable_log_refuses_plaintext_too(void **state)
 	assert_non_null(strstr(strbuf_text(&w->seen), "<internal-server-error"));
 }
 
+/* Only the audit log lets plaintext go on, whatever the backend says meanwhile. */
+static void test_backend_cannot_release_what_is_not_recorded(void **state)
+{
+	struct world *w = *state;
+	shown(w);
+	w->hold_answers = true;
+	client_send(w, AUTH);
+	backend_send(w, "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+	assert_int_equal(w->backend_seen.len, 0);
+	backend_send(w, "</stream:stream>");
+	assert_int_equal(w->backend_seen.len, 0);
+	w->hold_answers = false;
+	turns(w);
+	assert_int_equal(strncmp(strbuf_text(&w->backend_seen), "<auth", 5), 0);
+}
+
+static void test_nothing_follows_the_close_tag(void **state)
+{
+	struct world *w = *state;
+	shown(w);
+	backend_send(w, "</stream:stream>");
+	client_send(w, STARTTLS);
+	assert_null(strstr(strbuf_text(&w->seen), "<proceed"));
+	assert_int_equal(records(w, "\"result\":\"negotiated\""), 0);
+}
+
+static void test_log_that_hangs(void **state)
+{
+	world_new(state, "policy: {c2s-inbound: may}\ntimeouts: {negotiation: 200ms}\naudit: {on-failure: continue}\n");
+	struct world *w = *state;
+	shown(w);
+	w->hold_answers = true;
+	client_send(w, AUTH);
+	for (int i = 0; i < 100 && w->backend_seen.len == 0; i++) {
+		usleep(20000);
+		turns(w);
+	}
+	assert_string_equal(strbuf_text(&w->backend_seen), AUTH);
+}
+
 static void test_leaving_while_undecided(void **state)
 {
 	struct world *w = *state;
@@ -203,6 +243,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_level_none_offers_nothing, setup_none, teardown),
 	    cmocka_unit_test_setup_teardown(test_unwritable_log_refuses_plaintext_too, setup_monitor, teardown),
 	    cmocka_unit_test_setup_teardown(test_leaving_while_undecided, setup_monitor, teardown),
+	    cmocka_unit_test_setup_teardown(test_backend_cannot_release_what_is_not_recorded, setup_may, teardown),
+	    cmocka_unit_test_setup_teardown(test_nothing_follows_the_close_tag, setup_may, teardown),
+	    cmocka_unit_test_teardown(test_log_that_hangs, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
