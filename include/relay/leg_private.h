@@ -64,7 +64,6 @@ void leg_tls_input(struct leg *leg);
 void leg_tls_send(struct leg *leg, const void *data, size_t len);
 void leg_tls_shutdown(struct leg *leg);
 bool leg_tls_has_pending(const struct leg *leg);
-bool leg_tls_closed_by_peer(const struct leg *leg);
 void leg_tls_free(struct leg *leg);
 
 #endif

@@ -53,6 +53,9 @@ const struct xml_node *xml_node_child(const struct xml_node *node, const char *n
 /* The node behind `node` in document order, within `top` and all below it; NULL behind the last. */
 const struct xml_node *xml_node_walk(const struct xml_node *node, const struct xml_node *top);
 
+/* Is all of it white space in XML's sense (space, tab, CR, LF)? True for nothing. */
+bool xml_only_space(const char *data, size_t len);
+
 enum xmlstream_detail {
 	XMLSTREAM_TREE, /* whole first-level elements, with children and text */
 	/* Only the first-level element's own name and attributes: costs nothing per stanza but the parse. An element of

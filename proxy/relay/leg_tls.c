@@ -216,11 +216,6 @@ bool leg_tls_has_pending(const struct leg *leg)
 	return leg->ssl != NULL && SSL_pending(leg->ssl) > 0;
 }
 
-bool leg_tls_closed_by_peer(const struct leg *leg)
-{
-	return (SSL_get_shutdown(leg->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
-}
-
 void leg_tls_free(struct leg *leg)
 {
 	SSL_free(leg->ssl);

@@ -94,14 +94,6 @@ static void remember_header(struct session *s)
 	s->version10 = h != NULL && h->has_version;
 }
 
-static bool only_white_space(const char *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (data[i] == '\0' || strchr(" \t\r\n", data[i]) == NULL)
-			return false;
-	return true;
-}
-
 /*
  * NEG-7: before <proceed/> leaves, nothing but white space may stand behind <starttls/>, neither in what was read nor
  * in the kernel. Returns false when the stream has been failed for it; *reply_io is what would have been sent.
@@ -110,7 +102,7 @@ static bool upgrade(struct session *s, struct strbuf *reply, const char *rest, s
 {
 	struct leg *leg = s->leg[LEG_ACCEPT];
 	leg_read(leg, false);
-	if (!only_white_space(rest, len) || leg_has_unread(leg)) {
+	if (!xml_only_space(rest, len) || leg_has_unread(leg)) {
 		strbuf_clear(reply);
 		negotiate_injected(s->negotiation->accept);
 		return false;

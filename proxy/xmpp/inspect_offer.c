@@ -47,14 +47,6 @@ void inspect_offer_begin(struct inspector *ins, const void *header, size_t len)
 	(void)xmlstream_feed(ins->peek, header, len, &used);
 }
 
-static bool only_white_space(const char *data, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (data[i] == '\0' || strchr(" \t\r\n", data[i]) == NULL)
-			return false;
-	return true;
-}
-
 void inspect_offer_peek(struct inspector *ins)
 {
 	struct strbuf *later = &ins->dir[INSPECT_INITIATOR].later;
@@ -71,7 +63,7 @@ void inspect_offer_peek(struct inspector *ins)
 		return;
 	if (result == XMLSTREAM_FAILED)
 		ins->choice = INSPECT_WANTS_PLAINTEXT; /* the inspector's own parser will say what is wrong */
-	bool clean = only_white_space(later->data + ins->peeked, later->len - ins->peeked);
+	bool clean = xml_only_space(later->data + ins->peeked, later->len - ins->peeked);
 
 	inspect_offer_end(ins);
 	/* Nothing may follow the close tag that has been passed (NEG-21): then it is a misuse like any other. */

@@ -295,3 +295,11 @@ const struct xml_node *xml_node_walk(const struct xml_node *node, const struct x
 		node = node->parent;
 	return node == top ? NULL : node->next;
 }
+
+bool xml_only_space(const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (data[i] != ' ' && data[i] != '\t' && data[i] != '\r' && data[i] != '\n')
+			return false;
+	return true;
+}

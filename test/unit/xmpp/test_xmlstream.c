@@ -307,6 +307,16 @@ static void check_long_text(const char *text)
 	strbuf_fini(&data);
 }
 
+static void test_only_space(void **state)
+{
+	(void)state;
+	assert_true(xml_only_space(NULL, 0));
+	assert_true(xml_only_space(" \t\r\n", 4));
+	assert_false(xml_only_space(" \0", 2));
+	assert_false(xml_only_space("\f", 1));
+	assert_false(xml_only_space("  \x16", 3));
+}
+
 static void test_long_text(void **state)
 {
 	(void)state;
@@ -490,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(test_rest_forgets_no_rule),
 	    cmocka_unit_test(test_no_rest_with_a_huge_header),
 	    cmocka_unit_test(test_long_text),
+	    cmocka_unit_test(test_only_space),
 	    cmocka_unit_test(test_changes_hold_from_the_next_element),
 	    cmocka_unit_test(test_stop_leaves_the_rest),
 	    cmocka_unit_test(test_stop_at_self_closing_header),
