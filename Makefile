@@ -16,15 +16,15 @@ PYTHON ?= /usr/bin/python3
 F ?= plain
 
 # In the order of the design: a room may include itself and rooms before it (scripts/check-layers).
-ROOMS := base xmpp policy tls net audit relay daemon cli
+ROOMS := base xmpp policy tls net memory audit relay daemon cli
 LIBROOMS := $(filter-out cli,$(ROOMS))
-PKGS := libevent libssl libcrypto expat yaml-0.1 jansson
+PKGS := libevent libssl libcrypto expat yaml-0.1 jansson libunbound sqlite3 icu-uc icu-i18n
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough -Wcast-qual -Wwrite-strings -Werror
 DEFS := -D_GNU_SOURCE -DPORTCULLIS_VERSION='"$(VERSION)"' -Iinclude
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lresolv
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -58,7 +58,7 @@ FUZZ_NAMES := $(patsubst test/fuzz/fuzz_%.c,%,$(FUZZ_SRCS))
 	install demo clean unit-bins replay-bins
 all: $(B)/portcullis compile_commands.json
 
-$(B)/portcullis: $(call objs,cli) $(foreach r,daemon relay audit net tls policy xmpp base,$(B)/lib$(r).a)
+$(B)/portcullis: $(call objs,cli) $(foreach r,daemon relay audit memory net tls policy xmpp base,$(B)/lib$(r).a)
 	@mkdir -p $(@D)
 	$(CC_$(F)) $(FLAGS_$(F)) $(LINK_$(F)) -o $@ $^ $(LIBS) $(LDFLAGS)
 

@@ -20,6 +20,17 @@ struct audit_tls { /* one leg */
 	enum audit_flag resumed;
 };
 
+/* The leaf that one side presented: tls.server.x509.* or tls.client.x509.*, hash.sha256 and xmpp.peer.spki_sha256. */
+struct audit_certificate {
+	const char *subject, *issuer, *serial, *not_before, *not_after;
+	const char *const *names; /* alternative_names */
+	size_t name_count;
+	const char *key_algorithm;
+	int key_size; /* 0: absent */
+	const char *signature_algorithm;
+	const char *sha256, *spki_sha256;
+};
+
 struct audit_record {
 	int64_t time_us;    /* clock_real_us */
 	const char *id;     /* event.id: unique in this log; the keeper knows by it what it has written already */
@@ -41,6 +52,11 @@ struct audit_record {
 	const char *starttls_result;
 	struct audit_tls outer, inner;
 	const char *verification_method, *verification_result, *verification_reason;
+	const char *verification_identity, *verification_matched;
+	const struct audit_certificate *server_certificate, *client_certificate; /* network-facing leg; NULL: absent */
+	const struct audit_certificate *previous_certificate; /* xmpp.peer.previous, of certificate-changed */
+	const char *policy_reason, *policy_until;             /* xmpp.policy.reason, .until */
+	const char *dnssec; /* xmpp.dns.dnssec: "secure" or "insecure"; our own addition (DB-16) */
 	const char *inner_verification_method, *inner_verification_result, *inner_verification_reason;
 	const char *auth_method, *auth_identity;
 	const char *error;                                                /* xmpp.error */

@@ -34,14 +34,18 @@ enum listener_tls {
 };
 enum listener_intercept { INTERCEPT_NONE, INTERCEPT_REDIRECT, INTERCEPT_TPROXY, INTERCEPT_COUNT };
 
+/* dns: SRV and addresses of the remote domain; original-destination: where the intercepted connection was going. */
+enum listener_next_hop { NEXT_HOP_DNS, NEXT_HOP_ORIGINAL_DESTINATION, NEXT_HOP_COUNT };
+
 struct config_listener {
 	struct config_mark mark;
 	int role; /* enum role */
 	struct addr address;
 	struct config_mark address_mark;
-	int tls; /* enum listener_tls */
+	int tls; /* enum listener_tls; outbound roles: none */
 	bool tls_set;
 	int intercept;
+	int next_hop;              /* our own addition: where an outbound stream is taken to */
 	struct cidr *accept_proxy; /* accept-proxy-protocol */
 	size_t accept_proxy_count;
 };
@@ -107,6 +111,32 @@ struct config_tls {
 	int client_certificate;
 };
 
+/* A rule of `peers`: an exception by remote domain. First match wins (policy/peer.h). */
+struct config_peer {
+	struct config_mark mark;
+	char *domain; /* normalised; a leading "*." stands for one or more labels */
+	struct config_mark domain_mark;
+	int level; /* enum level; -1: the role's */
+	struct config_mark level_mark;
+	char **fingerprints; /* "sha256:HEX", "spki-sha256:HEX", HEX lower-case, 64 digits, without colons */
+	size_t fingerprint_count;
+	char *connect_host; /* instead of DNS: a name or a numeric address (no brackets); NULL: DNS */
+	uint16_t connect_port;
+	struct config_tls tls; /* the common settings with those of the rule laid over them */
+	bool tls_set;          /* the rule has settings of its own */
+	char *reason;          /* NULL: none given */
+	char *until_text;      /* "2027-03-31"; NULL: for ever */
+	int64_t until;         /* the last second of that day, UTC, since 1970; INT64_MAX: for ever */
+};
+
+struct config_dns {
+	struct addr
+	    *servers; /* those of the file, else those of /etc/resolv.conf, in order; port 53 where none is said */
+	size_t server_count;
+	struct config_file trust_anchor; /* DS or DNSKEY records as text; the system's where none was named */
+	int64_t timeout;                 /* ms */
+};
+
 enum compression_policy { COMPRESSION_STRIP, COMPRESSION_PASS, COMPRESSION_COUNT };
 enum certificate_change { CERTIFICATE_CHANGE_WARN, CERTIFICATE_CHANGE_REFUSE, CERTIFICATE_CHANGE_COUNT };
 
@@ -170,6 +200,9 @@ struct config {
 	size_t domain_count;
 	struct config_tls tls;
 	struct config_policy policy;
+	struct config_peer *peers;
+	size_t peer_count;
+	struct config_dns dns;
 	struct config_limits limits;
 	struct config_timeouts timeouts;
 	struct config_audit audit;
@@ -197,7 +230,10 @@ const struct config_domain *config_find_server_name(const struct config *config,
 bool config_backend_may_plaintext(const struct config_domain *domain, enum role role);
 /* The domain as if number `more` of its more_certificates were its only one. Owns nothing: lives as long as domain. */
 struct config_domain config_domain_with(const struct config_domain *domain, size_t more);
-/* The backend's address for that role; len 0: none. */
+/* Is any listener of a role that looks DNS up / that has remote domains (any but c2s-inbound)? */
+bool config_needs_dns(const struct config *config);
+bool config_has_peers(const struct config *config);
+/* The backend's address for that role; len 0: none (outbound roles have none). */
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role);
 
 #endif

@@ -23,6 +23,8 @@ const char *role_name(enum role role); /* "c2s-inbound" */
 const char *mode_name(enum mode mode);
 const char *level_name(enum level level);
 bool role_is_inbound(enum role role);
+/* Between servers: jabber:server, dialback, domain pairs. */
+bool role_is_s2s(enum role role);
 const char *role_content_ns(enum role role); /* jabber:client or jabber:server */
 const char *role_alpn(enum role role);       /* xmpp-client or xmpp-server */
 bool level_needs_tls(enum level level);

@@ -13,6 +13,8 @@
 #include "audit/trail.h"
 #include "base/addr.h"
 #include "base/shared.h"
+#include "memory/recall.h"
+#include "net/resolver.h"
 #include "policy/config.h"
 #include "tls/store.h"
 
@@ -26,6 +28,8 @@ struct engine_params {
 	struct shared *shared;
 	unsigned worker; /* slot index */
 	struct audit_trail trail;
+	struct peer_recall recall;   /* what is remembered of remote domains; ask NULL: nothing ever is */
+	struct resolver *resolver;   /* NULL: no role of this configuration needs DNS; outlives the engine */
 	void (*on_empty)(void *ctx); /* draining, and the last session is gone */
 	void *ctx;
 };

@@ -17,6 +17,8 @@
 #include "xmpp/features.h"
 #include "xmpp/reason.h"
 
+#define INSPECT_ID_SIZE 64
+
 enum inspect_side { INSPECT_INITIATOR, INSPECT_RESPONDER, INSPECT_SIDES };
 
 enum inspect_note {
@@ -29,6 +31,21 @@ enum inspect_note {
 	INSPECT_NOTE_STEERING,            /* the backend named another place to connect to: it was not told (NEG-25) */
 	INSPECT_NOTE_MECHANISM_REFUSED,   /* one of policy.mechanisms-refused was asked for (SASL-5), each time */
 	INSPECT_NOTE_COUNT
+};
+
+/*
+ * Between servers (content_ns jabber:server): every pair of domains on a stream is proven by itself. A pair is written
+ * (from, to) as the initiating entity sends stanzas: `from` is on its side. What a <db:result> request for a pair that
+ * nobody asked about yet leads to:
+ */
+enum inspect_pair {
+	INSPECT_PAIR_ALLOW,          /* the request passes; the responder decides */
+	INSPECT_PAIR_WAIT,           /* not known yet: the initiator is held until inspect_pair_decide */
+	INSPECT_PAIR_NOT_HOSTED,     /* `to` is nobody's here: answered item-not-found, the stream lives (DB-8) */
+	INSPECT_PAIR_NOT_AUTHORIZED, /* policy wants a proof and has none: answered not-authorized, the stream lives
+					while another pair does, else REASON_PEER_UNVERIFIED (DB-7) */
+	INSPECT_PAIR_OWN,            /* `from` is a domain of ours: REASON_SELF_CLAIM */
+	INSPECT_PAIR_NOT_OURS,       /* outbound: the legacy side may not speak for `from`: REASON_NOT_OURS */
 };
 
 /* The session's side of it. None may free or feed the inspector; `fail` is the last call it makes. */
@@ -53,6 +70,19 @@ struct inspect_ops {
 	 * nothing but white space stood behind it.
 	 */
 	void (*starttls)(void *ctx, bool clean);
+	/* Between servers only; from and to normalised. Asked once a pair, before anything of it has passed. */
+	enum inspect_pair (*pair)(void *ctx, const char *from, const char *to);
+	/* The responder said that the pair is valid, or (external) SASL proved it: its stanzas may pass from here on.
+	 * `authenticated` comes before the first one, with method "dialback" and the domain `from`. */
+	void (*proven)(void *ctx, const char *from, const char *to, bool external);
+	/* The pair was refused, by us or by an answer of type invalid or error; the stream lives. reason: why. */
+	void (*unproven)(void *ctx, const char *from, const char *to, enum reason reason);
+	/*
+	 * The initiator asks the responder about a key (<db:verify/>). True: the id that the responder knows it by is
+	 * another one, in `out`; it is put in its place, and the answer's is put back (design: names-nobody headers).
+	 * NULL: never.
+	 */
+	bool (*translate)(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE]);
 	/* Nothing is left to inspect: whatever comes now passes without this inspector (limits.stanza: 0). Last call.
 	 */
 	void (*blind)(void *ctx);
@@ -65,9 +95,14 @@ struct inspect_ops {
 
 struct inspect_params {
 	const char *content_ns;
-	const char *domain;           /* the local domain; a header after SASL must name it again (NEG-9) */
+	const char *domain;      /* that the header's `to` names; one after SASL must name it again (NEG-9) */
+	const char *remote_from; /* between servers: the domain of the header's `from`, normalised; NULL: none */
+	/* The responder is a remote server: what it breaks is told to the initiator with the reasons of remote servers
+	 * (REASON_REMOTE_INVALID …), and its features' absence means dialback or jabber:iq:auth by content_ns. */
+	bool remote;
 	size_t unauthenticated_limit; /* limits.unauthenticated-stanza */
-	size_t stanza_limit;          /* limits.stanza; 0: blind after authentication */
+	size_t stanza_limit;          /* limits.stanza; 0: blind after authentication; between servers never blind: 0 is
+					 then the default of 512 KiB */
 	unsigned depth;
 	unsigned auth_attempts; /* failures allowed; the next is policy-violation */
 	bool strip_compression;
@@ -103,6 +138,8 @@ void inspect_go_on(struct inspector *ins);
  * nothing to give back. Not from inside an operation.
  */
 void inspect_rest(struct inspector *ins);
+/* The answer that INSPECT_PAIR_WAIT is waiting for (not WAIT again). Not from inside an operation. */
+void inspect_pair_decide(struct inspector *ins, enum inspect_pair answer);
 /* False while `side` is held back or closed: what it sends now is kept, or goes nowhere (ask after every feed of the
  * other side). */
 bool inspect_wants(const struct inspector *ins, enum inspect_side side);

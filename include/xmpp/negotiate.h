@@ -25,6 +25,8 @@ enum neg_action_kind {
 	NEG_RESET_XML, /* throw the parser away, begin a new one */
 	NEG_NOTE,      /* something the record must say */
 	NEG_READY,     /* negotiated; the caller goes on (accept: route and dial; connect: facts and verdict) */
+	NEG_NAMELESS,  /* accept, outbound between servers: the header names no remote domain (jabberd2). It has been
+			  answered with an id of ours; the domains come with the elements behind it. Last action. */
 	NEG_FAIL,      /* ended for `reason`; what the peer is told stands in SEND actions before this one */
 	NEG_ACTION_KINDS
 };
@@ -34,7 +36,7 @@ enum neg_note {
 	NEG_NOTE_CREDENTIALS_EXPOSED, /* a password crossed in plaintext */
 	NEG_NOTE_STANZA_VIOLATION,    /* restricted XML, too big, too deep … */
 	NEG_NOTE_STARTTLS_INJECTION,  /* bytes behind <starttls/> or <proceed/> */
-	NEG_NOTE_COUNT
+	NEG_NOTE_COUNT                /* what concerns STARTTLS on a connect leg is in negotiate_starttls() */
 };
 
 struct neg_action {
@@ -49,15 +51,28 @@ struct negotiator;
 
 #define NEG_ID_SIZE 40
 struct neg_accept_params {
-	const char *content_ns;     /* XMPP_NS_CLIENT or XMPP_NS_SERVER */
-	const char *default_domain; /* named in errors before the peer named one of ours; may be NULL: from='' */
+	/*
+	 * The far end is our own legacy side, which opens a stream to a remote domain (s2s-outbound, c2s-outbound). No
+	 * TLS is offered and any version is taken. READY by a header whose `to` is a domain (negotiate_domain: that
+	 * remote domain); it is not answered, for the remote server answers it (NEG-3, 28). Between servers `from` must
+	 * be hosted (REASON_NOT_OURS), may be missing (negotiate_local is "" then), and without `to` it is
+	 * NEG_NAMELESS.
+	 */
+	bool outbound;
+	const char *content_ns; /* XMPP_NS_CLIENT or XMPP_NS_SERVER */
+	/* Named in errors before the peer named one of ours; may be NULL: from=''. Between servers also what a header
+	 * without `to` means (NEG-39). */
+	const char *default_domain;
 	/* Level may or none, or mode monitor: READY already by a plaintext header, also by one without version; the
 	 * backend's own features are then shown with STARTTLS added (inspect.h). */
 	bool plaintext_allowed;
 	bool switch_allowed; /* mode monitor: inside TLS another of our domains than the certificate's may be named */
 	bool direct_tls;     /* TLS comes first: begin by waiting for _secured */
-	bool (*hosts)(void *ctx, const char *domain);     /* normalised domain: is it one of ours on this role? */
-	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]); /* unpredictable, never repeated (NEG-2) */
+	bool (*hosts)(void *ctx, const char *domain); /* normalised domain: is it one of ours on this role? */
+	/* Between servers, inbound, inside TLS: a `from` of which this is true is REASON_SELF_CLAIM (NEG-33). NULL:
+	 * not asked. */
+	bool (*is_own)(void *ctx, const char *domain);
+	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]);               /* unpredictable, never repeated (NEG-2) */
 	void (*log_state)(void *ctx, const char *from, const char *to); /* may be NULL */
 	void *ctx;
 };
@@ -71,8 +86,22 @@ enum neg_tls { NEG_TLS_NEVER, NEG_TLS_STARTTLS };
 struct neg_connect_params {
 	const char *content_ns;
 	enum neg_tls tls;
+	bool direct_tls;    /* TLS comes first: nothing is sent before _secured. Not with STARTTLS */
 	const void *header; /* the initiating entity's last header, byte for byte, prolog included: sent first */
 	size_t header_len;
+	/*
+	 * What is sent before TLS instead of `header` (NEG-29: neither a JID nor what else stands there goes out in
+	 * clear; header.h, stream_header_first). NULL: header.
+	 */
+	const void *first_header;
+	size_t first_header_len;
+	/*
+	 * The far end is a remote domain's server, normalised; NULL: our own legacy server. With it: silence where
+	 * features are due is no failure but makes <starttls/> go out (STRIP-2, event _timeout); inside TLS another
+	 * `from` than this domain is REASON_REMOTE_OTHER (CERT-15; none at all is taken); see-other-host is
+	 * REASON_REMOTE_REDIRECT. Other reasons are the BACKEND ones: the caller has the words for remote servers.
+	 */
+	const char *remote;
 	bool strip_compression;
 	void (*log_state)(void *ctx, const char *from, const char *to);
 	void *ctx;
@@ -101,6 +130,32 @@ void negotiate_refuse(struct negotiator *n, enum reason reason, enum xmpp_error 
 
 /* Takes the oldest action; false when there is none. data stays valid until the next call on n. */
 bool negotiate_next(struct negotiator *n, struct neg_action *out);
+
+/*
+ * Connect: how STARTTLS went (STRIP-3, 6, 9). Facts only: classifying them is policy's and the record's business.
+ */
+enum neg_answer {
+	NEG_ANSWER_NONE, /* <starttls/> was not sent, or nothing came yet */
+	NEG_ANSWER_PROCEED,
+	NEG_ANSWER_FAILURE, /* <failure/> */
+	NEG_ANSWER_ERROR,   /* a stream error: negotiate_peer_error */
+	NEG_ANSWER_CLOSED,  /* its stream or connection ended */
+	NEG_ANSWER_SILENCE, /* nothing in time */
+	NEG_ANSWER_GARBAGE, /* anything else, or what is no XML */
+	NEG_ANSWERS
+};
+struct neg_starttls {
+	bool sent;
+	bool features; /* features came before TLS */
+	bool advertised, required;
+	bool mangled; /* something like an offer that is none: wrong namespace, parent, case, twice */
+	bool version; /* its header before TLS had a version of 1.0 or more */
+	enum neg_answer answer;
+	/* Inside TLS something differs that nobody but an attacker would change: features with <starttls/>, another
+	 * `from`, mechanisms that were offered in plaintext only. Known in READY. */
+	bool differs;
+};
+const struct neg_starttls *negotiate_starttls(const struct negotiator *n);
 
 /* Questions. */
 const char *negotiate_state(const struct negotiator *n); /* "wait-starttls" */

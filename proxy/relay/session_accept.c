@@ -181,6 +181,7 @@ static void act(struct session *s, const struct neg_action *a, struct strbuf *re
 		failed(s, a->reason, reply);
 		strbuf_clear(reply);
 		return;
+	case NEG_NAMELESS:
 	case NEG_ACTION_KINDS:
 		return;
 	}

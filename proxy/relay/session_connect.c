@@ -166,6 +166,7 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 	case NEG_FAIL:
 		session_backend_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
 		return;
+	case NEG_NAMELESS:
 	case NEG_ACTION_KINDS:
 		return;
 	}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is remembered of remote domains across restarts (STRIP-7, LOG-6): by domain and service, which TLS, verification
+ * and certificates were seen. Plain values, fit to be sent between our own processes as they are.
+ */
+#ifndef PROXY_MEMORY_PEER_H
+#define PROXY_MEMORY_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PEER_DOMAIN_SIZE 256
+#define PEER_ENDPOINT_SIZE 272
+#define PEER_TEXT_SIZE 256
+#define PEER_CERTIFICATES 8 /* remembered of one (domain, service): the ones seen last */
+
+enum peer_service { PEER_C2S, PEER_S2S, PEER_SERVICES };
+const char *peer_service_name(enum peer_service service); /* "c2s", "s2s" */
+
+/* Ordered by how much it proves; stored by name. */
+enum peer_method { PEER_METHOD_NONE, PEER_METHOD_DIALBACK, PEER_METHOD_FINGERPRINT, PEER_METHOD_PKIX, PEER_METHODS };
+const char *peer_method_name(enum peer_method method);
+
+struct peer_certificate {
+	char sha256[65], spki_sha256[65];
+	char subject[PEER_TEXT_SIZE], issuer[PEER_TEXT_SIZE];
+	char endpoint[PEER_ENDPOINT_SIZE]; /* "target:port" where it was seen last, "inbound" for a client's */
+	int64_t not_after;                 /* seconds since 1970 */
+	int64_t first_seen, last_seen;
+	bool accepted; /* by `portcullis peers accept`, or the first one ever seen, or verified when seen */
+};
+
+/* known false: nothing is remembered, and everything else is zero. */
+struct peer_memory {
+	bool known;
+	int64_t first_seen, last_seen;
+	bool tls;               /* TLS was ever established with it */
+	bool offered, required; /* it ever advertised STARTTLS, with <required/> */
+	bool direct;            /* direct TLS was ever used or announced in DNS */
+	int best_version;       /* highest TLS version seen: 10 … 13; 0: none */
+	int last_version;
+	enum peer_method best_method, last_method;
+	size_t certificate_count;
+	struct peer_certificate certificate[PEER_CERTIFICATES]; /* the one seen last first */
+};
+
+/* One stream's worth. Flags say what was seen this time. */
+struct peer_observation {
+	char domain[PEER_DOMAIN_SIZE];
+	enum peer_service service;
+	int64_t when; /* seconds since 1970 */
+	bool inbound; /* the peer came to us: offers are ours then and are not looked at */
+	bool tls, offered, required, direct;
+	int version; /* 10 … 13, 0 */
+	enum peer_method method;
+	bool has_certificate;
+	struct peer_certificate certificate; /* accepted: by its own verification */
+};
+
+/* Is that certificate among those remembered (same sha256, or same SPKI)? NULL: no. */
+const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256,
+						const char *spki_sha256);
+
+#endif
