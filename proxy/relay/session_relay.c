@@ -126,13 +126,18 @@ static bool can_be_told(const struct session *s)
 static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 {
 	struct session *s = ctx;
+	bool inbound = role_is_inbound(s->role);
 	bool said = culprit == INSPECT_RESPONDER || reason_info(reason)->condition != XMPP_ERROR_NONE;
 	s->told = said && can_be_told(s);
 	if (culprit == INSPECT_RESPONDER)
-		s->override = XMPP_ERROR_INTERNAL_SERVER_ERROR;
+		s->override =
+		    inbound ? XMPP_ERROR_INTERNAL_SERVER_ERROR : reason_info(REASON_REMOTE_INVALID)->condition;
 	if ((s->noted & (1u << INSPECT_NOTE_STANZA_VIOLATION)) != 0)
 		session_record(s, "stanza-violation", 2, reason, NULL);
-	session_close(s, reason, culprit == INSPECT_RESPONDER ? "caused by the backend" : NULL);
+	session_close(s, reason,
+		      culprit == INSPECT_INITIATOR ? NULL
+		      : inbound                    ? "caused by the backend"
+						   : "caused by the remote server");
 }
 
 static void update_reading(struct session *s);
@@ -173,6 +178,8 @@ static void op_plaintext(void *ctx)
 		return;
 	}
 	session_object(s, s->version10 ? verdict.reason : REASON_PRE10_INITIATOR);
+	session_remote_events(s);
+	session_remote_observe(s);
 	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
 	s->ticket = session_record(s, "stream-established", 1, REASON_NONE, plaintext_recorded);
 	s->asked_ms = clock_ms();
@@ -184,7 +191,25 @@ static void op_starttls(void *ctx, bool clean)
 	session_upgrade_later(ctx, clean);
 }
 
+static enum inspect_pair op_pair(void *ctx, const char *from, const char *to)
+{
+	return session_pair(ctx, from, to);
+}
+
+static void op_proven(void *ctx, const char *from, const char *to, bool external)
+{
+	session_pair_proven(ctx, from, to, external);
+}
+
+static void op_unproven(void *ctx, const char *from, const char *to, enum reason reason)
+{
+	session_pair_unproven(ctx, from, to, reason);
+}
+
 static const struct inspect_ops ops = {
+    .pair = op_pair,
+    .proven = op_proven,
+    .unproven = op_unproven,
     .pass = op_pass,
     .reply = op_reply,
     .note = op_note,
@@ -282,6 +307,12 @@ void session_relay_data(struct session *s, enum session_leg from, const void *da
 		update_reading(s);
 }
 
+void session_relay_settle(struct session *s)
+{
+	if (!closed_well(s))
+		update_reading(s);
+}
+
 void session_relay_drained(struct session *s)
 {
 	update_reading(s);
@@ -304,10 +335,11 @@ static bool stream_closed(const struct session *s, enum session_leg leg)
 
 static void backend_ended(struct session *s, const char *detail)
 {
+	enum reason reason = role_is_inbound(s->role) ? REASON_BACKEND_CLOSED : REASON_REMOTE_CLOSED;
 	if (!s->blind && inspect_mid_element(s->inspector, INSPECT_RESPONDER))
-		session_end(s, REASON_BACKEND_CLOSED, XMPP_ERROR_NONE, "in the middle of a stanza");
+		session_end(s, reason, XMPP_ERROR_NONE, "in the middle of a stanza");
 	else
-		session_close(s, REASON_BACKEND_CLOSED, detail);
+		session_close(s, reason, detail);
 }
 
 /* A connection has ended in good order: its stream was closed before, or nobody looks at streams, or the other side had
@@ -325,7 +357,8 @@ static void ended_well(struct session *s, enum session_leg leg, enum leg_end how
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
 	if (leg == LEG_CONNECT && (how == LEG_END_RENEGOTIATION || how == LEG_END_TLS))
-		session_end(s, REASON_BACKEND_TLS, XMPP_ERROR_NONE, detail);
+		session_end(s, role_is_inbound(s->role) ? REASON_BACKEND_TLS : REASON_REMOTE_TLS, XMPP_ERROR_NONE,
+			    detail);
 	else if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
@@ -371,21 +404,26 @@ void session_join(struct session *s)
 	struct negotiation *n = s->negotiation;
 	const struct config_limits *l = &s->config->limits;
 	/* The line this program exists for: no byte is relayed on a leg the level wants encrypted and that is not. */
-	bool secured = leg_is_secured(s->leg[LEG_ACCEPT]);
+	bool inbound = role_is_inbound(s->role);
+	bool secured = leg_is_secured(s->leg[session_outer(s)]);
 	assert(secured || session_allows_plaintext(s));
-	bool offer =
-	    !secured && s->listener->tls != LISTENER_TLS_NONE && s->config->policy.level[s->role] != LEVEL_NONE;
+	bool undecided = inbound && !secured;
+	bool offer = undecided && s->listener->tls != LISTENER_TLS_NONE && session_level(s) != LEVEL_NONE;
 	s->starttls_advertised = s->starttls_advertised || offer;
-	assert(leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
+	assert(!inbound || leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
+	char from[XMPP_DOMAIN_SIZE];
+	bool named = role_is_s2s(s->role) && s->from != NULL && jid_domain(s->from, from);
 	struct inspect_params params = {
 	    .content_ns = role_content_ns(s->role),
-	    .domain = s->domain->name,
+	    .domain = inbound ? s->domain->name : s->remote->domain,
+	    .remote_from = named ? from : NULL,
+	    .remote = !inbound,
 	    .unauthenticated_limit = (size_t)l->unauthenticated_stanza,
 	    .stanza_limit = (size_t)l->stanza,
 	    .depth = (unsigned)l->depth,
 	    .auth_attempts = AUTH_ATTEMPTS,
 	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
-	    .undecided = !secured,
+	    .undecided = undecided,
 	    .offer_starttls = offer,
 	    .idle_seconds = (unsigned)((s->config->timeouts.idle + 999) / 1000),
 	    .mechanisms_refused = s->config->policy.mechanisms_refused,
@@ -400,7 +438,9 @@ void session_join(struct session *s)
 	s->negotiation = NULL;
 	s->active_ms = clock_ms();
 	session_enter(s, SESSION_RELAY);
-	shared_count(s->engine->slot, COUNTER_ESTABLISHED, secured ? 1 : 0);
+	shared_count(s->engine->slot, COUNTER_ESTABLISHED, undecided ? 0 : 1);
+	if (!undecided)
+		session_remote_observe(s);
 	feed(s, LEG_CONNECT, n->backend.data, n->backend.len);
 	feed(s, LEG_ACCEPT, n->early.data, n->early.len);
 	negotiation_free(&n);
