@@ -51,6 +51,12 @@ static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t l
 	s->answered[leg] = leg_is_clogged(s->leg[leg]);
 }
 
+/* Who the operator's log speaks of. */
+static const char *responder(const struct session *s)
+{
+	return role_is_inbound(s->role) ? s->domain->name : s->remote->domain;
+}
+
 static void op_note(void *ctx, enum inspect_note note)
 {
 	struct session *s = ctx;
@@ -70,17 +76,17 @@ static void op_note(void *ctx, enum inspect_note note)
 		log_warn("stream %s: authenticated as another identity than its header named", s->id);
 		return;
 	case INSPECT_NOTE_STARTTLS_CUT:
-		log_debug("stream %s: the backend of %s offers STARTTLS inside TLS: cut out", s->id, s->domain->name);
+		log_debug("stream %s: the server of %s offers STARTTLS inside TLS: cut out", s->id, responder(s));
 		return;
 	case INSPECT_NOTE_COMPRESSION_CUT:
-		log_debug("stream %s: the backend of %s offers compression: cut out", s->id, s->domain->name);
+		log_debug("stream %s: the server of %s offers compression: cut out", s->id, responder(s));
 		return;
 	case INSPECT_NOTE_CREDENTIALS_EXPOSED:
 		session_record(s, "credentials-exposed", 3, REASON_PLAINTEXT_AUTH, NULL);
 		return;
 	case INSPECT_NOTE_STEERING:
-		log_warn("stream %s: the backend of %s names another place to connect to: clients are not told", s->id,
-			 s->domain->name);
+		log_warn("stream %s: the server of %s names another place to connect to: nobody is told", s->id,
+			 responder(s));
 		return;
 	case INSPECT_NOTE_MECHANISM_REFUSED:
 		log_warn("stream %s: a mechanism of policy.mechanisms-refused was asked for", s->id);
