@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/strbuf.h"
+#include "xmpp/domain.h"
 #include "xmpp/reason.h"
 #include "xmpp/xmlstream.h"
 
@@ -63,22 +64,5 @@ void stream_header_first(struct strbuf *out, const char *content_ns, const char 
  * below 1.0 replaced): what a remote server must see to send features (transcript 3.7a). False: it cannot be read.
  */
 bool stream_header_modernise(struct strbuf *out, const void *raw, size_t len);
-
-/* The domain of a JID by RFC 7622 section 3.1's order (cut at the first '/', then the first '@'), as
- * domain_normalise gives it. Returns false (out = "") when there is none. size >= XMPP_DOMAIN_SIZE. */
-#define XMPP_DOMAIN_SIZE 256
-bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE]);
-/* The bare JID (no resource), domain normalised as above; false when malformed or over XMPP_JID_SIZE-1 bytes. */
-#define XMPP_JID_SIZE 1024
-bool jid_bare(const char *jid, char out[XMPP_JID_SIZE]);
-/*
- * The one form in which domains are compared, looked up and shown (CERT-5): A-labels in lower case (UTS 46, not
- * transitional, STD3 rules, by ICU), without one trailing dot; an address literal as inet_ntop writes it, IPv6 without
- * brackets (CERT-6). text must be a bare domain: no '@', no '/'. False (out = "") for anything that is no domain:
- * empty, a label over 63 bytes, over 255 in all, characters that IDNA forbids.
- */
-bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE]);
-/* Is a normalised domain an address literal? */
-bool domain_is_address(const char *domain);
 
 #endif

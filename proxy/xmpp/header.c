@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stream headers: what a peer's says, whether it is acceptable, and the one we write. Also the domain of an address,
- * because `to` and `from` of the header are where one is needed. Invariants: a header is copied out of the parser
- * whole; comparison of domains is by their normalised form only, and an address that has none gives "" and false.
+ * Stream headers: what a peer's says, whether it is acceptable, and the one we write. Invariant: a header is copied out
+ * of the parser whole.
  */
 #include "xmpp/header.h"
 
@@ -140,66 +139,4 @@ void stream_reply_write(struct strbuf *out, const struct stream_reply *reply)
 	put_attr(out, "xmlns", reply->content_ns);
 	put_attr(out, "xmlns:stream", XMPP_NS_STREAM);
 	strbuf_puts(out, ">");
-}
-
-/* Lower case, without one trailing dot (RFC 7622 section 3.2). A second dot there would be an empty label. */
-static bool normalise(const char *text, size_t len, char out[XMPP_DOMAIN_SIZE])
-{
-	out[0] = '\0';
-	if (len > 0 && text[len - 1] == '.')
-		len--;
-	if (len == 0 || len >= XMPP_DOMAIN_SIZE || text[len - 1] == '.')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
-	out[len] = '\0';
-	return true;
-}
-
-bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE])
-{
-	size_t len;
-	const char *at;
-
-	out[0] = '\0';
-	if (jid == NULL)
-		return false;
-	/* The slash is looked for first: a.example.com/b@example.net is at a.example.com (RFC 7622 section 3.1). */
-	len = strcspn(jid, "/");
-	at = memchr(jid, '@', len);
-	if (at != NULL) {
-		len -= (size_t)(at + 1 - jid);
-		jid = at + 1;
-	}
-	return normalise(jid, len, out);
-}
-
-bool jid_bare(const char *jid, char out[XMPP_JID_SIZE])
-{
-	char domain[XMPP_DOMAIN_SIZE];
-	size_t len, domain_len;
-	const char *at;
-
-	out[0] = '\0';
-	if (!jid_domain(jid, domain))
-		return false;
-	len = strcspn(jid, "/");
-	if (jid[len] == '/' && jid[len + 1] == '\0')
-		return false;
-	at = memchr(jid, '@', len);
-	len = at == NULL ? 0 : (size_t)(at + 1 - jid);
-	domain_len = strlen(domain);
-	if (len == 1 || len + domain_len >= XMPP_JID_SIZE)
-		return false;
-	memcpy(out, jid, len);
-	memcpy(out + len, domain, domain_len + 1);
-	return true;
-}
-
-bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE])
-{
-	out[0] = '\0';
-	if (text == NULL || strpbrk(text, "@/") != NULL)
-		return false;
-	return normalise(text, strlen(text), out);
 }

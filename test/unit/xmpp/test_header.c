@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* header: reading (NEG-15, NEG-18, NEG-19), writing (NEG-1, golden bytes), and the domain of an address. */
+/* header: reading (NEG-15, NEG-18, NEG-19) and writing (NEG-1, golden bytes). */
 #include "xmpp/header.h"
 
 #include <setjmp.h>
@@ -214,95 +214,6 @@ static void test_write(void **state)
 			  "xmlns:stream='http://etherx.jabber.org/streams'>");
 }
 
-struct address {
-	const char *jid, *domain, *bare; /* NULL: refused */
-};
-
-static const struct address addresses[] = {
-    {"example.com", "example.com", "example.com"},
-    {"Example.COM", "example.com", "example.com"},
-    {"juliet@example.com", "example.com", "juliet@example.com"},
-    {"Juliet@Example.com/Balcony", "example.com", "Juliet@example.com"},
-    {"example.com/r@other.example", "example.com", "example.com"},
-    {"a.example.com/b@example.net", "a.example.com", "a.example.com"},
-    {"a@b.example/c/d@e", "b.example", "a@b.example"},
-    {"example.com.", "example.com", "example.com"},
-    {"a@example.com./r", "example.com", "a@example.com"},
-    {"[2001:DB8::1]", "[2001:db8::1]", "[2001:db8::1]"},
-    {"b\xC3\xBC"
-     "cher.example",
-     "b\xC3\xBC"
-     "cher.example",
-     "b\xC3\xBC"
-     "cher.example"},
-    {"@example.com", "example.com", NULL},
-    {"a@example.com/", "example.com", NULL},
-    {"", NULL, NULL},
-    {".", NULL, NULL},
-    {"example.com..", NULL, NULL},
-    {"a@", NULL, NULL},
-    {"@", NULL, NULL},
-    {"/r", NULL, NULL},
-    {"a@/r@example.com", NULL, NULL},
-};
-
-static void test_addresses(void **state)
-{
-	char domain[XMPP_DOMAIN_SIZE], bare[XMPP_JID_SIZE];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-		const struct address *a = &addresses[i];
-
-		assert_int_equal(jid_domain(a->jid, domain), a->domain != NULL);
-		assert_string_equal(domain, a->domain != NULL ? a->domain : "");
-		assert_int_equal(jid_bare(a->jid, bare), a->bare != NULL);
-		assert_string_equal(bare, a->bare != NULL ? a->bare : "");
-	}
-	assert_false(jid_domain(NULL, domain));
-	assert_false(jid_bare(NULL, bare));
-}
-
-static void test_address_lengths(void **state)
-{
-	char domain[XMPP_DOMAIN_SIZE], bare[XMPP_JID_SIZE], jid[1100];
-
-	(void)state;
-	memset(jid, 'a', sizeof(jid));
-	jid[255] = '\0';
-	assert_true(jid_domain(jid, domain));
-	assert_int_equal(strlen(domain), 255);
-	jid[255] = '.';
-	jid[256] = '\0';
-	assert_true(jid_domain(jid, domain));
-	assert_int_equal(strlen(domain), 255);
-	jid[255] = 'a';
-	assert_false(jid_domain(jid, domain));
-	assert_string_equal(domain, "");
-	memset(jid, 'a', sizeof(jid));
-	memcpy(jid + 1021, "@b", 3);
-	assert_true(jid_bare(jid, bare));
-	assert_int_equal(strlen(bare), 1023);
-	memset(jid, 'a', sizeof(jid));
-	memcpy(jid + 1022, "@b", 3);
-	assert_false(jid_bare(jid, bare));
-	assert_string_equal(bare, "");
-}
-
-static void test_domain_normalise(void **state)
-{
-	char domain[XMPP_DOMAIN_SIZE];
-
-	(void)state;
-	assert_true(domain_normalise("IM.Example.Com.", domain));
-	assert_string_equal(domain, "im.example.com");
-	assert_false(domain_normalise("a@example.com", domain));
-	assert_string_equal(domain, "");
-	assert_false(domain_normalise("example.com/r", domain));
-	assert_false(domain_normalise("", domain));
-	assert_false(domain_normalise(NULL, domain));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,9 +222,6 @@ int main(void)
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_check),
 	    cmocka_unit_test(test_write),
-	    cmocka_unit_test(test_addresses),
-	    cmocka_unit_test(test_address_lengths),
-	    cmocka_unit_test(test_domain_normalise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
