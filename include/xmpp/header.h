@@ -41,7 +41,7 @@ bool stream_header_is_pre10(const struct stream_header *h);
  */
 enum reason stream_header_check(const struct stream_header *h, const char *content_ns);
 
-/* What we answer. NULL members are left out, except that `from` NULL is written as from=''. */
+/* What we say. NULL members are left out. */
 struct stream_reply {
 	const char *content_ns;
 	const char *from;
@@ -50,18 +50,21 @@ struct stream_reply {
 	const char *lang;
 	bool version; /* version='1.0' */
 };
-/* <?xml version='1.0'?><stream:stream from='' id='' to='' version='1.0' xml:lang='' xmlns='' xmlns:stream='…'> in
- * exactly this attribute order. */
+/* <?xml version='1.0'?><stream:stream from='' id='' to='' version='1.0' xml:lang='' xmlns='' xmlns:db='…'
+ * xmlns:stream='…'> in exactly this attribute order; xmlns:db between servers (NEG-20: some know dialback by the prefix
+ * alone). */
 void stream_reply_write(struct strbuf *out, const struct stream_reply *reply);
 
 /*
  * The first header to a remote server, before TLS (NEG-29): to, between servers from (NULL: left out), version 1.0,
- * and the prefixes db and stream bound as everywhere. content_ns as above.
+ * and the prefixes as above. Both as the legacy side wrote them: servers know each other by U-labels (RFC 7622 section
+ * 3.2), A-labels are for comparing.
  */
 void stream_header_first(struct strbuf *out, const char *content_ns, const char *from, const char *to);
 /*
- * raw: a whole header as received. Appends it to out byte for byte, with version='1.0' put in where it has none (or one
- * below 1.0 replaced): what a remote server must see to send features (transcript 3.7a). False: it cannot be read.
+ * raw: a whole header as received. Appends it to out byte for byte, with version='1.0' put in where it has none (or in
+ * place of what is not 1.0 or more): what a remote server must see to send features (transcript 3.7a). False: it cannot
+ * be read.
  */
 bool stream_header_modernise(struct strbuf *out, const void *raw, size_t len);
 

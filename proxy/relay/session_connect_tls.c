@@ -91,7 +91,7 @@ void session_connect_secured(struct session *s)
 	tls_facts_read(s->inner, leg_ssl(s->leg[LEG_CONNECT]));
 	log_debug("stream %s: backend of %s: TLS %s, %s; STARTTLS was %soffered", s->id, domain, s->inner->version,
 		  s->inner->verified ? "verified" : s->inner->unverified,
-		  negotiate_starttls_offered(s->negotiation->connect) ? "" : "not ");
+		  negotiate_starttls(s->negotiation->connect)->advertised ? "" : "not ");
 	if (untell(s, NEWS_PLAINTEXT))
 		log_info("backend of %s: TLS works again", domain);
 	if (s->inner->verified && untell(s, NEWS_UNVERIFIED))

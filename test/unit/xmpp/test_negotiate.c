@@ -333,7 +333,7 @@ static void test_connect_starttls_questions(void **state)
 	assert_false(negotiate_awaits_tls(n));
 	feed("<stream:features>" STARTTLS "</stream:features>");
 	assert_null(negotiate_features(n));
-	assert_true(negotiate_starttls_offered(n));
+	assert_true(negotiate_starttls(n)->advertised);
 	assert_true(negotiate_awaits_tls(n));
 	assert_false(negotiate_in_handshake(n));
 	assert_memory_equal(next(NEG_SEND).data, STARTTLS, strlen(STARTTLS));
@@ -357,7 +357,7 @@ static void test_connect_starttls_not_offered(void **state)
 	(void)state;
 	begin_starttls();
 	feed(BACKEND_OPEN "<stream:features/>");
-	assert_false(negotiate_starttls_offered(n));
+	assert_false(negotiate_starttls(n)->advertised);
 	assert_true(negotiate_awaits_tls(n));
 }
 
