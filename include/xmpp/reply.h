@@ -11,6 +11,8 @@
 
 /* <stream:features><starttls xmlns='…'><required/></starttls></stream:features> (NEG-4) */
 void reply_features_starttls(struct strbuf *out);
+/* <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features> */
+void reply_features_dialback(struct strbuf *out);
 /* <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
 void reply_starttls(struct strbuf *out);
 /*

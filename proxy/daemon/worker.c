@@ -23,6 +23,7 @@
 #include "policy/config.h"
 #include "relay/engine.h"
 #include "tls/store.h"
+#include "xmpp/domain.h"
 
 static struct shared_slot *own_slot(const struct worker *w)
 {
@@ -388,6 +389,10 @@ static int start(struct worker *w, struct errbuf *err)
 		return -1;
 	}
 	tls_library_init();
+	if (!domain_init()) {
+		errbuf_set(err, "ICU has no IDNA data");
+		return -1;
+	}
 	w->config = worker_read_config(w, w->params.bundle_fd, err);
 	close(w->params.bundle_fd);
 	if (!w->config)

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/mem.h"
 #include "policy/config_private.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 
 static void *at(void *slot, size_t offset)
 {

@@ -127,7 +127,7 @@ void session_connect_secured(struct session *s)
 	log_debug("stream %s: backend of %s: TLS %s, %s; STARTTLS was %soffered", s->id, domain,
 		  s->tls[LEG_CONNECT]->version,
 		  s->tls[LEG_CONNECT]->verified ? "verified" : s->tls[LEG_CONNECT]->unverified,
-		  negotiate_starttls_offered(s->negotiation->connect) ? "" : "not ");
+		  negotiate_starttls(s->negotiation->connect)->advertised ? "" : "not ");
 	if (untell(s, NEWS_PLAINTEXT))
 		log_info("backend of %s: TLS works again", domain);
 	if (s->tls[LEG_CONNECT]->verified && untell(s, NEWS_UNVERIFIED))

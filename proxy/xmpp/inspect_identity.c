@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 #include "xmpp/inspect_private.h"
 
 /* RFC 4422 section 3.1. */

@@ -16,6 +16,11 @@ void reply_features_starttls(struct strbuf *out)
 	strbuf_puts(out, "<stream:features><starttls xmlns='" XMPP_NS_TLS "'><required/></starttls></stream:features>");
 }
 
+void reply_features_dialback(struct strbuf *out)
+{
+	strbuf_puts(out, "<stream:features><dialback xmlns='" XMPP_NS_DIALBACK_FEATURE "'/></stream:features>");
+}
+
 void reply_starttls(struct strbuf *out)
 {
 	strbuf_puts(out, "<starttls xmlns='" XMPP_NS_TLS "'/>");

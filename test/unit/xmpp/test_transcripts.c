@@ -113,6 +113,9 @@ static void take_action(struct run *r, const struct neg_action *a)
 	case NEG_READY:
 		log_line(&r->seen, "ready");
 		break;
+	case NEG_NAMELESS:
+		log_line(&r->seen, "nameless");
+		break;
 	case NEG_FAIL:
 		log_word(r, "fail", reason_info(a->reason)->word);
 		break;
@@ -257,12 +260,18 @@ static void begin_negotiator(struct run *r)
 	const struct neg_accept_params accept = {.content_ns = ns,
 						 .default_domain = s->default_domain[0] ? s->default_domain : NULL,
 						 .direct_tls = s->direct_tls,
+						 .outbound = s->outbound,
 						 .hosts = hosts,
+						 .is_own = hosts,
 						 .new_id = new_id,
 						 .log_state = log_state,
 						 .ctx = r};
 	const struct neg_connect_params connect = {.content_ns = ns,
 						   .tls = s->starttls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
+						   .direct_tls = s->direct_tls,
+						   .remote = s->remote[0] ? s->remote : NULL,
+						   .first_header = s->first_header.data,
+						   .first_header_len = s->first_header.len,
 						   .header = s->header.data,
 						   .header_len = s->header.len,
 						   .strip_compression = !s->keep_compression,
@@ -361,6 +370,52 @@ static void do_step(struct run *r, const struct step *step, size_t cut)
 		drain(r);
 }
 
+static void starttls_words(const struct neg_starttls *f, struct strbuf *out)
+{
+	static const char *const answers[] = {"none", "proceed", "failure", "error", "closed", "silence", "garbage"};
+	_Static_assert(ARRAY_LEN(answers) == NEG_ANSWERS, "answer without a word");
+	const struct {
+		bool is;
+		const char *word;
+	} words[] = {{f->sent, "sent "},         {f->features, "features "}, {f->advertised, "advertised "},
+		     {f->required, "required "}, {f->mangled, "mangled "},   {f->version, "version "},
+		     {f->differs, "differs "}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strbuf_puts(out, words[i].is ? words[i].word : "");
+	strbuf_puts(out, answers[f->answer]);
+}
+
+static void features_words(const struct features *f, struct strbuf *out)
+{
+	strbuf_puts(out, f == NULL ? "none" : f->dialback ? "dialback" : f->iq_auth ? "iq-auth" : "others");
+}
+
+static void check_asked(struct run *r, const struct asked *a, int line)
+{
+	struct strbuf seen;
+
+	strbuf_init(&seen, 1024);
+	if (strcmp(a->question, "starttls") == 0)
+		starttls_words(negotiate_starttls(r->n), &seen);
+	else if (strcmp(a->question, "features") == 0)
+		features_words(negotiate_features(r->n), &seen);
+	else if (strcmp(a->question, "domain") == 0)
+		strbuf_puts(&seen, negotiate_domain(r->n));
+	else if (strcmp(a->question, "local") == 0)
+		strbuf_puts(&seen, negotiate_local(r->n));
+	else if (strcmp(a->question, "id") == 0)
+		strbuf_puts(&seen, negotiate_own_id(r->n));
+	else if (strcmp(a->question, "error") == 0)
+		strbuf_puts(&seen, xmpp_error_name(negotiate_peer_error(r->n)));
+	else
+		fail_msg("no question %s", a->question);
+	if (strcmp(strbuf_text(&seen), a->answer) != 0)
+		fail_msg("%s: %s: behind line %d: %s is \"%s\", not \"%s\"", r->s->file, r->s->name, line, a->question,
+			 strbuf_text(&seen), a->answer);
+	strbuf_fini(&seen);
+}
+
 static void check_step(struct run *r, const struct step *step, size_t cut)
 {
 	const struct scenario *s = r->s;
@@ -372,6 +427,8 @@ static void check_step(struct run *r, const struct step *step, size_t cut)
 	if (step->state[0] && strcmp(step->state, negotiate_state(r->n)) != 0)
 		fail_msg("%s: %s: behind line %d: state %s, not %s", s->file, s->name, step->line,
 			 negotiate_state(r->n), step->state);
+	for (size_t i = 0; i < step->asked_count; i++)
+		check_asked(r, &step->asked[i], step->line);
 	if (step->wants && inspect_wants(r->ins, INSPECT_INITIATOR) != (step->wants == 'f'))
 		fail_msg("%s: %s: behind line %d, split at %zd: initiator is %s", s->file, s->name, step->line,
 			 (ssize_t)cut, step->wants == 'f' ? "held" : "free");

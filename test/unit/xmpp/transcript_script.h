@@ -4,7 +4,7 @@
 #define TEST_XMPP_TRANSCRIPT_SCRIPT_H
 
 #define STEPS_MAX 64
-#define LETS_MAX 64
+#define LETS_MAX 128
 #define TEXT_MAX (4u * 1024u * 1024u)
 
 enum step_kind { STEP_BEGIN, STEP_I, STEP_R, STEP_TLS, STEP_TIMEOUT, STEP_BEGUN, STEP_REFUSE, STEP_END };
@@ -22,14 +22,19 @@ struct step {
 	struct log expect;
 	char wants; /* 'h' held, 'f' free, 0 not asked */
 	char state[24];
+	struct asked {
+		char question[64], answer[160];
+	} asked[4]; /* of the negotiator */
+	size_t asked_count;
 };
 
 struct scenario {
 	char file[64], name[96];
 	enum mode mode;
 	bool server, direct_tls, starttls, no_split, keep_compression;
-	char default_domain[64];
-	struct strbuf header;
+	bool outbound;
+	char default_domain[64], remote[64];
+	struct strbuf header, first_header;
 	unsigned attempts, idle;
 	size_t limit, stanza;
 	bool monitor;
@@ -164,6 +169,12 @@ static bool read_param(struct scenario *s, const char *word, const char *rest)
 		s->direct_tls = true;
 	else if (strcmp(word, "starttls") == 0)
 		s->starttls = true;
+	else if (strcmp(word, "outbound") == 0)
+		s->outbound = true;
+	else if (strcmp(word, "remote") == 0)
+		(void)snprintf(s->remote, sizeof(s->remote), "%s", rest);
+	else if (strcmp(word, "first-header") == 0)
+		expand(&s->first_header, rest);
 	else if (strcmp(word, "split") == 0)
 		s->no_split = strcmp(rest, "never") == 0;
 	else if (strcmp(word, "keep-compression") == 0)
@@ -213,6 +224,15 @@ static bool read_input(struct scenario *s, const char *word, const char *rest, i
 	return false;
 }
 
+static void add_asked(struct step *step, const char *question, const char *answer)
+{
+	assert_true(step->asked_count < ARRAY_LEN(step->asked));
+	struct asked *a = &step->asked[step->asked_count++];
+
+	(void)snprintf(a->question, sizeof(a->question), "%s", question);
+	(void)snprintf(a->answer, sizeof(a->answer), "%s", answer);
+}
+
 static void read_expectation(struct scenario *s, const char *word, const char *rest, const char *whole)
 {
 	struct step *step = &s->step[s->steps - 1];
@@ -227,6 +247,8 @@ static void read_expectation(struct scenario *s, const char *word, const char *r
 		step->wants = word[0];
 	} else if (strcmp(word, "state") == 0) {
 		(void)snprintf(step->state, sizeof(step->state), "%s", rest);
+	} else if (strncmp(word, "expect-", 7) == 0) {
+		add_asked(step, word + 7, rest);
 	} else {
 		log_line(&step->expect, whole);
 	}
@@ -241,6 +263,7 @@ static void scenario_init(struct scenario *s, const char *file, const char *name
 	s->limit = 16384;
 	s->stanza = 65536;
 	strbuf_init(&s->header, TEXT_MAX);
+	strbuf_init(&s->first_header, TEXT_MAX);
 	expand(&s->header, "${OPEN}");
 	add_step(s, STEP_BEGIN, 0, "");
 }
@@ -254,6 +277,7 @@ static void scenario_fini(struct scenario *s)
 	for (size_t i = 0; i < s->refused_count; i++)
 		mem_free(s->refused[i]);
 	strbuf_fini(&s->header);
+	strbuf_fini(&s->first_header);
 }
 
 #endif
