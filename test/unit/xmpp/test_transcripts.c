@@ -222,19 +222,82 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	log_word(ctx, culprit == INSPECT_INITIATOR ? "fail I" : "fail R", reason_info(reason)->word);
 }
 
+static enum inspect_pair pair_from_word(const char *word)
+{
+	static const char *const words[] = {[INSPECT_PAIR_ALLOW] = "allow",
+					    [INSPECT_PAIR_WAIT] = "wait",
+					    [INSPECT_PAIR_NOT_HOSTED] = "not-hosted",
+					    [INSPECT_PAIR_NOT_AUTHORIZED] = "not-authorized",
+					    [INSPECT_PAIR_OWN] = "own",
+					    [INSPECT_PAIR_NOT_OURS] = "not-ours"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i], word) == 0)
+			return (enum inspect_pair)i;
+	fail_msg("nobody says %s of a pair", word);
+	return INSPECT_PAIR_NOT_AUTHORIZED;
+}
+
+static enum inspect_pair op_pair(void *ctx, const char *from, const char *to)
+{
+	struct run *r = ctx;
+	char what[300];
+	const char *answer;
+
+	(void)snprintf(what, sizeof(what), "%s %s", from, to);
+	log_word(r, "pair", what);
+	answer = find_answer(r->s->pair, r->s->pairs, what);
+	return answer ? pair_from_word(answer) : INSPECT_PAIR_ALLOW;
+}
+
+static void op_proven(void *ctx, const char *from, const char *to, bool external)
+{
+	char what[300];
+
+	(void)snprintf(what, sizeof(what), "%s %s%s", from, to, external ? " external" : "");
+	log_word(ctx, "proven", what);
+}
+
+static void op_unproven(void *ctx, const char *from, const char *to, enum reason reason)
+{
+	char what[300];
+
+	(void)snprintf(what, sizeof(what), "%s %s %s", from, to, reason_info(reason)->word);
+	log_word(ctx, "unproven", what);
+}
+
+static bool op_translate(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE])
+{
+	struct run *r = ctx;
+	char what[160];
+	const char *known;
+
+	(void)snprintf(what, sizeof(what), "%s %s %s", id, from, to);
+	known = find_answer(r->s->known, r->s->ids, what);
+	if (known)
+		(void)snprintf(out, INSPECT_ID_SIZE, "%s", known);
+	return known != NULL;
+}
+
 static const struct inspect_ops ops = {.pass = op_pass,
 				       .reply = op_reply,
 				       .note = op_note,
 				       .authenticated = op_authenticated,
 				       .closed = op_closed,
+				       .pair = op_pair,
+				       .proven = op_proven,
+				       .unproven = op_unproven,
+				       .translate = op_translate,
 				       .blind = op_blind,
 				       .fail = op_fail};
 
 static void begin_inspector(struct run *r)
 {
 	const struct inspect_params params = {
-	    .content_ns = XMPP_NS_CLIENT,
-	    .domain = "im.example.com",
+	    .content_ns = r->s->server ? XMPP_NS_SERVER : XMPP_NS_CLIENT,
+	    .domain = r->s->domain,
+	    .remote_from = r->s->from[0] ? r->s->from : NULL,
+	    .remote = r->s->far_is_remote,
 	    .unauthenticated_limit = r->s->limit,
 	    .stanza_limit = r->s->stanza,
 	    .depth = 16,
@@ -362,6 +425,9 @@ static void do_step(struct run *r, const struct step *step, size_t cut)
 		break;
 	case STEP_END:
 		do_end(r, text);
+		break;
+	case STEP_DECIDE:
+		inspect_pair_decide(r->ins, pair_from_word(text));
 		break;
 	default:
 		fail_msg("no such step");
