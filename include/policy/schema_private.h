@@ -24,7 +24,8 @@ enum schema_type {
 	SCHEMA_ADDR,     /* struct addr */
 	SCHEMA_OUTPUT,   /* int, a choice or file:PATH; the absolute path as char * at `also` */
 	SCHEMA_STRINGS,  /* char **, the count as size_t at `also` */
-	SCHEMA_DOMAINS,  /* the same, normalised */
+	SCHEMA_SERVERS,  /* struct addr *, HOST[@PORT] each, the count at `also` */
+	SCHEMA_DOMAINS,  /* char **, the count at `also`; normalised */
 	SCHEMA_CIDRS,    /* struct cidr *, the count at `also` */
 	SCHEMA_BLOCK,    /* the struct of `block` */
 	SCHEMA_LIST,     /* pointer to an array of it, the count at `also` */
@@ -84,6 +85,7 @@ extern const struct schema_block schema_listener;
 extern const struct schema_block schema_domain;
 extern const struct schema_block schema_tls;
 extern const struct schema_block schema_policy;
+extern const struct schema_block schema_dns;
 extern const struct schema_block schema_peer;
 
 bool schema_is_list(enum schema_type type); /* of anything, blocks too */

@@ -20,6 +20,7 @@
 #include "daemon/courier.h"
 #include "daemon/stream_list.h"
 #include "net/listener.h"
+#include "net/resolver.h"
 #include "policy/config.h"
 #include "relay/engine.h"
 #include "tls/store.h"
@@ -356,6 +357,11 @@ static void make_courier(struct worker *w)
 	w->courier = courier_new(&params);
 }
 
+struct resolver *worker_make_resolver(const struct worker *w, const struct config *config, struct errbuf *err)
+{
+	return resolver_new(w->base, config_needs_dns(config) ? &config->dns : NULL, err);
+}
+
 static int make_engine(struct worker *w, struct errbuf *err)
 {
 	struct engine_params params = {
@@ -368,10 +374,12 @@ static int make_engine(struct worker *w, struct errbuf *err)
 	};
 
 	w->store = tls_store_new(w->config, &w->params.shared->tickets, err);
-	if (!w->store)
+	w->resolver = w->store ? worker_make_resolver(w, w->config, err) : NULL;
+	if (!w->resolver)
 		return -1;
 	make_courier(w);
 	params.store = w->store;
+	params.resolver = w->resolver;
 	params.trail = courier_trail(w->courier);
 	w->engine = engine_new(&params);
 	if (!w->engine)
@@ -416,6 +424,7 @@ static void finish(struct worker *w)
 	worker_reload_abort(w);
 	if (w->engine)
 		engine_free(&w->engine);
+	resolver_free(&w->resolver);
 	drop_channel_events(w);
 	courier_free(&w->courier);
 	if (w->store)

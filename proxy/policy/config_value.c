@@ -45,8 +45,7 @@ char *config_absolute(const char *directory, const char *text)
 	return mem_printf("%s%s%s", directory, strcmp(directory, "/") == 0 ? "" : "/", text);
 }
 
-/* The scalar's text if it is fit for a name, path or list: something, and nothing invisible. */
-static const char *plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+const char *config_plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			      const struct key_path *path)
 {
 	char name[KEY_PATH_SIZE];
@@ -93,7 +92,7 @@ static void replace(char **member, char *text)
 static void load_string(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			const struct key_path *path, void *slot)
 {
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text != NULL)
 		replace(at(slot, row->offset), mem_strdup(text));
 }
@@ -103,7 +102,7 @@ static char *read_domain(struct loader *loader, const struct schema_row *row, co
 			 const struct key_path *path)
 {
 	char domain[XMPP_DOMAIN_SIZE], name[KEY_PATH_SIZE], value[CONFIG_QUOTE_SIZE];
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return NULL;
 	if (domain_normalise(text, domain))
@@ -125,7 +124,7 @@ static void load_path(struct loader *loader, const struct schema_row *row, const
 		      const struct key_path *path, void *slot)
 {
 	char name[KEY_PATH_SIZE];
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	char *absolute = config_absolute(loader->directory, text);
@@ -150,7 +149,7 @@ static void load_file(struct loader *loader, const struct schema_row *row, const
 			 key_path_text(path, name));
 		return;
 	}
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	struct errbuf err = {{0}};
@@ -187,7 +186,7 @@ static void load_addr(struct loader *loader, const struct schema_row *row, const
 {
 	char name[KEY_PATH_SIZE], quoted[CONFIG_QUOTE_SIZE];
 	const char *why = NULL;
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	struct addr addr = {0};
@@ -216,7 +215,7 @@ static void load_output(struct loader *loader, const struct schema_row *row, con
 			*(int *)at(slot, row->offset) = (int)value;
 		return;
 	}
-	if (plain_text(loader, row, node, path) == NULL)
+	if (config_plain_text(loader, row, node, path) == NULL)
 		return;
 	if (node->text[len] == '\0') {
 		diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s\": file: needs a path behind it",
@@ -232,7 +231,7 @@ static bool load_cidr(struct loader *loader, const struct schema_row *row, const
 {
 	char name[KEY_PATH_SIZE], quoted[CONFIG_QUOTE_SIZE];
 	const char *why = "";
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return false;
 	if (cidr_parse(out, text, &why) == 0)
@@ -266,7 +265,7 @@ static void load_texts(struct loader *loader, const struct schema_row *row, cons
 		if (row->type == SCHEMA_DOMAINS)
 			text = read_domain(loader, row, node->items[i], &item);
 		else
-			text = mem_strdup(plain_text(loader, row, node->items[i], &item));
+			text = mem_strdup(config_plain_text(loader, row, node->items[i], &item));
 		if (text != NULL)
 			items[(*count)++] = text;
 	}
@@ -319,9 +318,9 @@ static void free_texts(const struct schema_row *row, void *slot)
 	mem_free(items);
 }
 
-static void free_cidrs(const struct schema_row *row, void *slot)
+static void free_array(const struct schema_row *row, void *slot)
 {
-	mem_free(*(struct cidr **)at(slot, row->offset));
+	mem_free(*(void **)at(slot, row->offset));
 }
 
 static void free_list(const struct schema_row *row, void *slot)
@@ -342,14 +341,23 @@ static const struct value_type {
 		     const struct key_path *path, void *slot);
 	void (*free)(const struct schema_row *row, void *slot); /* NULL: owns nothing */
 } types[] = {
-    [SCHEMA_BOOL] = {load_number, NULL},          [SCHEMA_INT] = {load_number, NULL},
-    [SCHEMA_SIZE] = {load_number, NULL},          [SCHEMA_DURATION] = {load_number, NULL},
-    [SCHEMA_CHOICE] = {load_number, NULL},        [SCHEMA_STRING] = {load_string, free_string},
-    [SCHEMA_DOMAIN] = {load_domain, free_string}, [SCHEMA_PATH] = {load_path, free_string},
-    [SCHEMA_FILE] = {load_file, free_file},       [SCHEMA_ADDR] = {load_addr, NULL},
-    [SCHEMA_OUTPUT] = {load_output, free_output}, [SCHEMA_STRINGS] = {load_texts, free_texts},
-    [SCHEMA_DOMAINS] = {load_texts, free_texts},  [SCHEMA_CIDRS] = {load_cidrs, free_cidrs},
-    [SCHEMA_BLOCK] = {load_block, free_block},    [SCHEMA_LIST] = {load_list, free_list},
+    [SCHEMA_BOOL] = {load_number, NULL},
+    [SCHEMA_INT] = {load_number, NULL},
+    [SCHEMA_SIZE] = {load_number, NULL},
+    [SCHEMA_DURATION] = {load_number, NULL},
+    [SCHEMA_CHOICE] = {load_number, NULL},
+    [SCHEMA_STRING] = {load_string, free_string},
+    [SCHEMA_DOMAIN] = {load_domain, free_string},
+    [SCHEMA_PATH] = {load_path, free_string},
+    [SCHEMA_FILE] = {load_file, free_file},
+    [SCHEMA_ADDR] = {load_addr, NULL},
+    [SCHEMA_OUTPUT] = {load_output, free_output},
+    [SCHEMA_STRINGS] = {load_texts, free_texts},
+    [SCHEMA_SERVERS] = {config_servers_value, free_array},
+    [SCHEMA_DOMAINS] = {load_texts, free_texts},
+    [SCHEMA_CIDRS] = {load_cidrs, free_array},
+    [SCHEMA_BLOCK] = {load_block, free_block},
+    [SCHEMA_LIST] = {load_list, free_list},
 };
 _Static_assert(ARRAY_LEN(types) == SCHEMA_TYPE_COUNT, "type without functions");
 

@@ -157,6 +157,7 @@ static void write_shape(struct writer *w, const struct schema_row *row)
 		write_output(w, row);
 		break;
 	case SCHEMA_STRINGS:
+	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
 		write_texts(w);

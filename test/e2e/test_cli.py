@@ -72,7 +72,7 @@ BAD = {  # name: (old, new, appended, [(line, column or None, pattern)])
     "certificate of another": ("name: im.test", "name: elsewhere.test", "", [(None, None, r"elsewhere\.test")]),
     "two listeners on one address": ("domains:", "  - {role: c2s-inbound, address: '[::]:15222'}\ndomains:", "", [(4, None, r"15222")]),
     "plaintext to far away": ("127.0.0.1:25222", "192.0.2.1:25222", "", [(9, 12, r"allow-remote-plaintext")]),
-    "not in this version": ("", "", "dns: {timeout: 6s}\n", [(15, 16, r"timeout.*not available in this version")]),
+    "not in this version": ("", "", "admin: {metrics: \"127.0.0.1:9\"}\n", [(15, 18, r"metrics.*not available in this version")]),
     "s2s not in this version": ("c2s-inbound", "s2s-inbound", "", [(2, 11, r"not available in this version")]),
     "old TLS": ("", "", "tls:\n  min-version: \"1.1\"\n", [(16, 16, r"1\.1")]),
     "weak cipher": ("", "", "tls:\n  ciphers: AES128-SHA\n", [(16, 12, r"AES128-SHA")]),

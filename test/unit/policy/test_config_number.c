@@ -178,8 +178,6 @@ static void later(void **state)
 	    {"peers: [{domain: x}]\n" REST, "1:8: " LATER("peers")},
 	    {"peers: {domain: x}\n" REST,
 	     "1:8: \"peers\": found a block of keys, expected: list of blocks (example: [])"},
-	    {"dns: {servers: [x], trust-anchor: f, timeout: 6s}\n" REST,
-	     "1:16: " LATER("dns.servers") "\n1:35: " LATER("dns.trust-anchor") "\n1:47: " LATER("dns.timeout: 6s")},
 	    {"tls: {ca-file: c, crl-file: c, client-certificate: require}\n" REST,
 	     "1:29: " LATER("tls.crl-file") "\n1:52: " LATER("tls.client-certificate: require")},
 	    {"tls: {ca-file: null, crl-file: ~, client-certificate: no}\n" REST, ""},

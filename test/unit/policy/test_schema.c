@@ -145,7 +145,8 @@ static void sample_shows_what_exists(void **state)
 	assert_has(text, "\n  ticket-lifetime: 12h\n");
 	assert_null(strstr(text, "s2s"));
 	assert_null(strstr(text, "\npeers:"));
-	assert_null(strstr(text, "\ndns:"));
+	assert_has(text, "\ndns:\n");
+	assert_has(text, "\n  servers: []\n");
 	assert_null(strstr(text, "metrics"));
 	free(text);
 }
@@ -158,8 +159,10 @@ static void mdoc_has_every_key(void **state)
 	assert_has(text, ".Ss domains.backend\n");
 	assert_has(text, ".It Ic s2s\n");
 	assert_has(text, ".Ss peers\n");
-	assert_has(text, ".It Ic timeout\nHow long an answer may take.\nDuration with ms, s, m, h, d, 100ms to 1h.\n"
-			 "Not available in this version.\nDefault:\n.Ql 5s .\n");
+	assert_has(text, ".It Ic timeout\nHow long the SRV records of a domain may take, and then the addresses.\n"
+			 "Duration with ms, s, m, h, d, 100ms to 1h.\nDefault:\n.Ql 5s .\n");
+	assert_has(text, "HOST:PORT with a numeric host, or null.\nNot available in this version.\nDefault:\n.Ql null "
+			 ".\n");
 	assert_has(text, "See\n.Sx tls .\n");
 	free(text);
 }
