@@ -45,7 +45,11 @@ struct config_listener {
 	int tls; /* enum listener_tls; outbound roles: none */
 	bool tls_set;
 	int intercept;
-	int next_hop;              /* our own addition: where an outbound stream is taken to */
+	int next_hop; /* our own addition: where an outbound stream is taken to */
+	/* accept-from, our own addition: who may connect to an outbound listener; none said: loopback and the addresses
+	 * of the domains' backends. */
+	struct cidr *accept_from;
+	size_t accept_from_count;
 	struct cidr *accept_proxy; /* accept-proxy-protocol */
 	size_t accept_proxy_count;
 };

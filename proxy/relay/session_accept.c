@@ -14,11 +14,18 @@
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
+static bool is_own(void *ctx, const char *domain)
+{
+	const struct session *s = ctx;
+	return config_find_domain(s->config, domain) != NULL;
+}
+
+/* Outbound streams have no backend. */
 static bool hosts(void *ctx, const char *domain)
 {
 	const struct session *s = ctx;
 	const struct config_domain *found = config_find_domain(s->config, domain);
-	return found != NULL && config_backend_address(found, s->role)->len > 0;
+	return found != NULL && (!role_is_inbound(s->role) || config_backend_address(found, s->role)->len > 0);
 }
 
 static void new_id(void *ctx, char out[NEG_ID_SIZE])
@@ -68,6 +75,8 @@ static void new_parser(struct session *s)
 void session_accept_begin(struct session *s, bool direct)
 {
 	struct neg_accept_params params = {
+	    .outbound = !role_is_inbound(s->role),
+	    .is_own = is_own,
 	    .content_ns = role_content_ns(s->role),
 	    .default_domain = s->config->domain_count == 1 ? s->config->domains[0].name : NULL,
 	    .direct_tls = direct,
@@ -196,7 +205,8 @@ void session_accept_actions(struct session *s, const char *rest, size_t len)
 		act(s, &action, &reply, rest, len);
 	if (reply.len > 0 && s->state < SESSION_CLOSING) {
 		/* What goes out here before TLS is the header with our features; failures went out in failed(). */
-		s->starttls_advertised = s->starttls_advertised || s->starttls == STARTTLS_NOT_ATTEMPTED;
+		if (role_is_inbound(s->role) && s->starttls == STARTTLS_NOT_ATTEMPTED)
+			s->starttls_advertised = s->starttls_required = true;
 		leg_send(s->leg[LEG_ACCEPT], reply.data, reply.len);
 	}
 	strbuf_fini(&reply);
@@ -213,8 +223,10 @@ static void ready(struct session *s, const char *rest, size_t len)
 {
 	struct negotiation *n = s->negotiation;
 	remember_header(s);
-	s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
-	if (s->outer != NULL && strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
+	if (role_is_inbound(s->role))
+		s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
+	if (s->domain != NULL && s->tls[LEG_ACCEPT] != NULL &&
+	    strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
 		session_object(s, REASON_HEADER_SWITCH);
 	n->ready = false;
 	if (!strbuf_add(&n->early, rest, len)) {
@@ -222,7 +234,12 @@ static void ready(struct session *s, const char *rest, size_t len)
 		return;
 	}
 	await_backend(s);
-	session_dial(s);
+	if (!role_is_inbound(s->role))
+		session_route(s);
+	else if (role_is_s2s(s->role))
+		session_inbound_route(s);
+	else
+		session_dial(s);
 }
 
 /* Reads event by event; every event stops the parser, so that its actions are done before the next byte is looked at.
@@ -286,6 +303,7 @@ static void on_data(void *ctx, const void *data, size_t len)
 	case SESSION_ACCEPT:
 		feed(s, data, len);
 		return;
+	case SESSION_ROUTE:
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 	case SESSION_RECORD:
@@ -308,11 +326,11 @@ static void on_secured(void *ctx)
 {
 	struct session *s = ctx;
 	struct ssl_st *ssl = leg_ssl(s->leg[LEG_ACCEPT]);
-	mem_free(s->outer);
-	s->outer = mem_zalloc(sizeof(*s->outer));
-	tls_facts_read(s->outer, ssl);
+	mem_free(s->tls[LEG_ACCEPT]);
+	s->tls[LEG_ACCEPT] = mem_zalloc(sizeof(*s->tls[LEG_ACCEPT]));
+	tls_facts_read(s->tls[LEG_ACCEPT], ssl);
 	shared_count(s->engine->slot, COUNTER_HANDSHAKES, 1);
-	if (s->outer->resumed)
+	if (s->tls[LEG_ACCEPT]->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
 	session_object(s, tls_objection(ssl));
 	session_object(s, session_verdict(s).reason);

@@ -112,18 +112,18 @@ static void put_v2(const struct session *s, struct strbuf *out, const struct add
 	struct proxy_tlvs tlvs = {0};
 	struct tls_client client;
 	char version[16];
-	if (s->outer == NULL) {
+	if (s->tls[LEG_ACCEPT] == NULL) {
 		proxy_header_write_v2(out, &s->peer, destination, &tlvs);
 		return;
 	}
 	tls_client_read(&client, leg_ssl(s->leg[LEG_ACCEPT]));
-	snprintf(version, sizeof(version), "TLSv%s", s->outer->version);
-	tlvs.alpn = s->outer->alpn;
-	tlvs.authority = s->outer->server_name;
+	snprintf(version, sizeof(version), "TLSv%s", s->tls[LEG_ACCEPT]->version);
+	tlvs.alpn = s->tls[LEG_ACCEPT]->alpn;
+	tlvs.authority = s->tls[LEG_ACCEPT]->server_name;
 	tlvs.tls_version = version;
-	tlvs.cipher = s->outer->cipher;
+	tlvs.cipher = s->tls[LEG_ACCEPT]->cipher;
 	tlvs.client_certificate = client.presented;
-	tlvs.full_handshake = !s->outer->resumed;
+	tlvs.full_handshake = !s->tls[LEG_ACCEPT]->resumed;
 	tlvs.client_verified = client.verified;
 	tlvs.client_name = client.common_name;
 	proxy_header_write_v2(out, &s->peer, destination, &tlvs);

@@ -278,6 +278,14 @@ static const struct reason_info reasons[] = {
 	    .peer_text = "This domain is not configured here",
 	    .sentence = "The legacy side speaks for a domain that is not among \"domains\".",
 	},
+    [REASON_SOURCE] =
+	{
+	    .word = "source-not-allowed",
+	    .condition = XMPP_ERROR_NONE,
+	    .refusal = true,
+	    .sentence = "An outbound listener takes connections of the legacy side only, and this address is not among "
+			"those allowed (accept-from).",
+	},
     [REASON_NOT_INTERCEPTED] =
 	{
 	    .word = "not-intercepted",
