@@ -22,6 +22,7 @@
 #include "xmpp/negotiate.h"
 
 struct event;
+struct hub;
 struct proxy_parser;
 struct session;
 struct told;
@@ -52,6 +53,7 @@ enum session_state {
 	SESSION_CONNECT,    /* the connect negotiator is at work */
 	SESSION_RECORD,     /* stream-established is on its way to the log */
 	SESSION_RELAY,      /* the legs are joined */
+	SESSION_HUB,        /* outbound, and the header named nobody: a stream for each pair of domains */
 	SESSION_CLOSING,    /* ended and recorded; output is being flushed */
 	SESSION_DEAD,
 	SESSION_STATE_COUNT
@@ -78,6 +80,7 @@ struct negotiation {
 	struct strbuf early;   /* what it sent behind that before we could take it */
 	struct strbuf backend; /* everything the backend has sent: the inspector reads it again */
 	bool ready;            /* the negotiator whose actions were just run said READY */
+	bool nameless;         /* … or NAMELESS */
 };
 
 /*
@@ -128,6 +131,8 @@ struct session {
 				       interception: where the legacy side wanted to go */
 	struct addr_key limit_key;
 	bool admitted;    /* holds a place in the connection limits */
+	bool spoke;       /* made by a hub, whose own connection is what counts for its address */
+	struct hub *hub;  /* NULL but in state HUB and after */
 	bool turned_away; /* over the limit in all: lives only to say <resource-constraint/> (NEG-37) */
 	char id[33];
 	struct leg *leg[SESSION_LEGS];
@@ -171,6 +176,8 @@ struct session {
 
 /* session.c: life and death. */
 void session_new(struct engine *engine, size_t listener, int fd, const struct addr *peer);
+/* As if who connected to `hub` had connected once more. fd is a socket pair's. */
+void session_new_spoke(struct session *hub, int fd);
 void session_free(struct session *s);
 void session_enter(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);
@@ -295,6 +302,24 @@ void session_relay_end(struct session *s, enum reason reason);
 void session_relay_watch(struct session *s);
 /* The audit log has not said in time that plaintext going on is recorded. */
 void session_plaintext_overdue(struct session *s);
+
+/* session_hub.c: streams whose header named nobody. */
+/* rest: bytes of this turn behind the header. */
+void session_hub_begin(struct session *s, const char *rest, size_t len);
+void session_hub_data(struct session *s, const void *data, size_t len);
+void session_hub_drained(struct session *s);
+/* The legacy server's connection has ended. */
+void session_hub_ended(struct session *s, const char *detail);
+uint64_t session_hub_deadline(const struct session *s);
+void session_hub_timeout(struct session *s);
+/* Tells the legacy server why its stream ends. */
+void session_hub_refuse(struct session *s, enum reason reason);
+/* The session is closed: so are its spokes. */
+void session_hub_end(struct session *s);
+void session_hub_free(struct session *s);
+/* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
+bool session_translate(const struct session *s, const char *id, const char *from, const char *to,
+		       char out[INSPECT_ID_SIZE]);
 
 /* session_record.c */
 uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,

@@ -28,8 +28,8 @@
 /* How often a clogged stream is looked at: the second time nothing has moved, its source must still be there. */
 #define WATCH_MS 5000
 
-static const char *const state_names[] = {"first-byte", "accept", "route",   "dial", "connect",
-					  "record",     "relay",  "closing", "dead"};
+static const char *const state_names[] = {"first-byte", "accept", "route", "dial",    "connect",
+					  "record",     "relay",  "hub",   "closing", "dead"};
 _Static_assert(ARRAY_LEN(state_names) == SESSION_STATE_COUNT, "state without a name");
 
 const char *session_state_name(enum session_state state)
@@ -100,6 +100,8 @@ static uint64_t deadline_of(const struct session *s)
 		return earlier(negotiation, s->dialed_ms + (uint64_t)t->connect);
 	case SESSION_RELAY:
 		return relay_deadline(s);
+	case SESSION_HUB:
+		return session_hub_deadline(s);
 	case SESSION_CLOSING:
 		return s->half_closed_ms + LINGER_MS;
 	case SESSION_DEAD:
@@ -184,6 +186,9 @@ static void run_deadline(struct session *s)
 	case SESSION_RELAY:
 		run_relay_deadline(s);
 		return;
+	case SESSION_HUB:
+		session_hub_timeout(s);
+		return;
 	case SESSION_CLOSING:
 		linger(s);
 		return;
@@ -226,13 +231,14 @@ static enum reason admit(struct session *s, int fd)
 	return REASON_NONE;
 }
 
-static struct session *make(struct engine *e, size_t listener, const struct addr *peer)
+static struct session *make(struct engine *e, struct config *config, struct tls_store *store,
+			    const struct config_listener *listener, const struct addr *peer)
 {
 	struct session *s = mem_zalloc(sizeof(*s));
 	s->engine = e;
-	s->config = config_ref(e->p.config);
-	s->store = tls_store_ref(e->p.store);
-	s->listener = &s->config->listeners[listener];
+	s->config = config_ref(config);
+	s->store = tls_store_ref(store);
+	s->listener = listener;
 	s->role = (enum role)s->listener->role;
 	s->peer = *peer;
 	s->limit_key = addr_limit_key(peer);
@@ -253,9 +259,9 @@ static struct session *make(struct engine *e, size_t listener, const struct addr
 	return s;
 }
 
-void session_new(struct engine *e, size_t listener, int fd, const struct addr *peer)
+static void begin(struct session *s, int fd)
 {
-	struct session *s = make(e, listener, peer);
+	struct engine *e = s->engine;
 	s->leg[LEG_ACCEPT] = leg_new(e->io, fd, false, (size_t)s->config->limits.buffer, session_accept_callbacks(), s);
 	s->leg_closed[LEG_CONNECT] = true;
 	session_proxy_expect(s);
@@ -269,6 +275,34 @@ void session_new(struct engine *e, size_t listener, int fd, const struct addr *p
 	}
 	session_enter(s, SESSION_FIRST_BYTE);
 	leg_read(s->leg[LEG_ACCEPT], true);
+}
+
+void session_new(struct engine *e, size_t listener, int fd, const struct addr *peer)
+{
+	begin(make(e, e->p.config, e->p.store, &e->p.config->listeners[listener], peer), fd);
+}
+
+static const struct config_listener *same_listener(const struct config *config, const struct config_listener *listener)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].role == listener->role &&
+		    addr_equal(&config->listeners[i].address, &listener->address))
+			return &config->listeners[i];
+	return NULL;
+}
+
+/* A new stream begins with what is in force now, unless its listener is no longer there. */
+void session_new_spoke(struct session *hub, int fd)
+{
+	struct engine *e = hub->engine;
+	const struct config_listener *now = same_listener(e->p.config, hub->listener);
+	struct session *s = now != NULL ? make(e, e->p.config, e->p.store, now, &hub->peer)
+					: make(e, hub->config, hub->store, hub->listener, &hub->peer);
+	s->spoke = true;
+	if (hub->reached != NULL)
+		s->reached = mem_dup(hub->reached, sizeof(*hub->reached));
+	log_debug("stream %s: for a pair of domains of stream %s", s->id, hub->id);
+	begin(s, fd);
 }
 
 void session_free(struct session *s)
@@ -285,6 +319,7 @@ void session_free(struct session *s)
 		shared_release(e->p.shared, e->p.worker, &s->limit_key);
 	if (s->ticket != 0)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
+	session_hub_free(s);
 	for (int i = 0; i < SESSION_LEGS; i++)
 		leg_free(&s->leg[i]);
 	session_proxy_free(s);
@@ -318,6 +353,7 @@ static void end_legs(struct session *s)
 {
 	/* A client that was told <internal-server-error/> gets a proper TLS end too. */
 	bool notify = s->told || !is_abrupt(s->reason);
+	session_hub_end(s);
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		if (s->leg[i] == NULL)
 			continue;
@@ -388,6 +424,9 @@ void session_end(struct session *s, enum reason reason, enum xmpp_error conditio
 		break;
 	case SESSION_RELAY:
 		session_relay_end(s, reason);
+		break;
+	case SESSION_HUB:
+		session_hub_refuse(s, reason);
 		break;
 	case SESSION_FIRST_BYTE:
 	case SESSION_CLOSING:

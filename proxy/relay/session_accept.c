@@ -191,6 +191,8 @@ static void act(struct session *s, const struct neg_action *a, struct strbuf *re
 		strbuf_clear(reply);
 		return;
 	case NEG_NAMELESS:
+		s->negotiation->nameless = true;
+		return;
 	case NEG_ACTION_KINDS:
 		return;
 	}
@@ -261,6 +263,11 @@ static void feed(struct session *s, const char *data, size_t len)
 			ready(s, data, len);
 			return;
 		}
+		if (n->nameless) {
+			remember_header(s);
+			session_hub_begin(s, data, len);
+			return;
+		}
 		more = result == XMLSTREAM_STOPPED && len > 0;
 	}
 }
@@ -315,6 +322,9 @@ static void on_data(void *ctx, const void *data, size_t len)
 	case SESSION_RELAY:
 		session_relay_data(s, LEG_ACCEPT, data, len);
 		return;
+	case SESSION_HUB:
+		session_hub_data(s, data, len);
+		return;
 	case SESSION_CLOSING:
 	case SESSION_DEAD:
 	case SESSION_STATE_COUNT:
@@ -364,6 +374,10 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 		session_relay_ended(s, LEG_ACCEPT, how, detail);
 		return;
 	}
+	if (s->state == SESSION_HUB) {
+		session_hub_ended(s, detail);
+		return;
+	}
 	if (session_proxy_cut(s))
 		return;
 	if (s->negotiation != NULL && negotiate_in_handshake(s->negotiation->accept))
@@ -380,7 +394,11 @@ static void on_connected(void *ctx)
 
 static void on_drained(void *ctx)
 {
-	session_relay_drained(ctx);
+	struct session *s = ctx;
+	if (s->state == SESSION_HUB)
+		session_hub_drained(s);
+	else
+		session_relay_drained(s);
 }
 
 static void on_closed(void *ctx)

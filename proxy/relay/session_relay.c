@@ -212,10 +212,16 @@ static void op_unproven(void *ctx, const char *from, const char *to, enum reason
 	session_pair_unproven(ctx, from, to, reason);
 }
 
+static bool op_translate(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE])
+{
+	return session_translate(ctx, id, from, to, out);
+}
+
 static const struct inspect_ops ops = {
     .pair = op_pair,
     .proven = op_proven,
     .unproven = op_unproven,
+    .translate = op_translate,
     .pass = op_pass,
     .reply = op_reply,
     .note = op_note,

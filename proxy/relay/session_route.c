@@ -56,8 +56,8 @@ enum reason session_route_admit(struct session *s, int fd)
 {
 	struct addr to;
 	struct errbuf err = {""};
-	if (role_is_inbound(s->role))
-		return REASON_NONE;
+	if (role_is_inbound(s->role) || s->spoke)
+		return REASON_NONE; /* a spoke: its hub was asked */
 	if (is_our_own(s))
 		return REASON_LOOP;
 	if (!is_legacy_side(s))
