@@ -269,11 +269,12 @@ static void begin_remote(struct session *s)
 {
 	const struct negotiation *n = s->negotiation;
 	bool direct = s->remote->candidate.direct_tls;
-	const char *from = role_is_s2s(s->role) && s->domain != NULL ? s->domain->name : NULL;
+	/* As the legacy side writes them: most servers know their own name in one spelling only. */
+	const char *from = role_is_s2s(s->role) ? s->from : NULL;
 	struct strbuf first, header;
 	strbuf_init(&first, 4096);
 	strbuf_init(&header, n->header.len + 64);
-	stream_header_first(&first, role_content_ns(s->role), from, s->remote->domain);
+	stream_header_first(&first, role_content_ns(s->role), from, s->to);
 	if (!stream_header_modernise(&header, n->header.data, n->header.len)) {
 		session_end(s, REASON_NOT_WELL_FORMED, XMPP_ERROR_NONE, "its header cannot be read again");
 	} else {
@@ -391,9 +392,16 @@ void session_connect_timeout(struct session *s)
 static void on_end(void *ctx, enum leg_end how, const char *detail)
 {
 	struct session *s = ctx;
-	if (s->state == SESSION_RELAY)
+	if (s->state == SESSION_RELAY) {
 		session_relay_ended(s, LEG_CONNECT, how, detail);
-	else if (s->state < SESSION_CLOSING && !s->dials_again)
+		return;
+	}
+	/* The end of the connection is an answer to <starttls/>, too (STRIP-3). */
+	if (!role_is_inbound(s->role) && awaits_tls(s) && !negotiate_in_handshake(s->negotiation->connect)) {
+		negotiate_close(s->negotiation->connect);
+		run_actions(s, 0);
+	}
+	if (s->state < SESSION_CLOSING && !s->dials_again)
 		session_connect_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
 }
 
