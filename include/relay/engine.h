@@ -48,9 +48,6 @@ void engine_accept(struct engine *engine, size_t listener, int fd, const struct 
  */
 void engine_reload(struct engine *engine, struct config *config, struct tls_store *store);
 
-/* New sessions ask that one from now on. */
-void engine_set_resolver(struct engine *engine, struct resolver *resolver);
-
 /* No new sessions come; open ones may go on for timeouts.drain, then get <system-shutdown/>. on_empty is called when
  * none is left. */
 void engine_drain(struct engine *engine);

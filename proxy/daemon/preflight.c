@@ -134,6 +134,7 @@ struct config *preflight(const char *path, const struct file_source *source, str
 	 * defaults stand for values, of which nothing is to be said. */
 	bool sound = diags->errors == 0;
 
+	config_check_dates(config, clock_real_us() / 1000000, diags);
 	tls_check(config, clock_real_us() / 1000000, diags);
 	check_keys(config, diags);
 	if (sound)

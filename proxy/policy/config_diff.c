@@ -96,12 +96,20 @@ static bool same_list(const struct schema_row *row, const void *a, const void *b
 	return row->type == SCHEMA_CIDRS ? same_cidrs(row, a, b, count) : same_texts(row, a, b, count);
 }
 
+/* Where nothing need be said, saying what is the default is not the same as saying nothing. */
+static bool same_bool(const struct schema_row *row, const void *a, const void *b)
+{
+	if (schema_nullable(row) && *(const bool *)at(a, row->set) != *(const bool *)at(b, row->set))
+		return false;
+	return *(const bool *)at(a, row->offset) == *(const bool *)at(b, row->offset);
+}
+
 static bool same_value(const struct schema_row *row, const void *a, const void *b)
 {
 	const void *x = at(a, row->offset), *y = at(b, row->offset);
 	switch (row->type) {
 	case SCHEMA_BOOL:
-		return *(const bool *)x == *(const bool *)y;
+		return same_bool(row, a, b);
 	case SCHEMA_INT:
 	case SCHEMA_SIZE:
 	case SCHEMA_DURATION:
@@ -110,8 +118,13 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 		return *(const int *)x == *(const int *)y;
 	case SCHEMA_STRING:
 	case SCHEMA_DOMAIN:
+	case SCHEMA_PATTERN:
 	case SCHEMA_PATH:
+	case SCHEMA_DATE:
 		return same_member_text(a, b, row->offset);
+	case SCHEMA_TARGET:
+		return *(const uint16_t *)at(a, row->also) == *(const uint16_t *)at(b, row->also) &&
+		       same_member_text(a, b, row->offset);
 	case SCHEMA_OUTPUT:
 		return *(const int *)x == *(const int *)y && same_member_text(a, b, row->also);
 	case SCHEMA_FILE:
@@ -122,6 +135,7 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
+	case SCHEMA_FINGERPRINTS:
 	case SCHEMA_LIST:
 		return same_list(row, a, b);
 	case SCHEMA_BLOCK:

@@ -83,7 +83,7 @@ static void load_number(struct loader *loader, const struct schema_row *row, con
 		*(int64_t *)at(slot, row->offset) = value;
 }
 
-static void replace(char **member, char *text)
+void config_set_text(char **member, char *text)
 {
 	mem_free(*member);
 	*member = text;
@@ -94,7 +94,7 @@ static void load_string(struct loader *loader, const struct schema_row *row, con
 {
 	const char *text = config_plain_text(loader, row, node, path);
 	if (text != NULL)
-		replace(at(slot, row->offset), mem_strdup(text));
+		config_set_text(at(slot, row->offset), mem_strdup(text));
 }
 
 /* Allocated, or NULL with the error said. */
@@ -117,7 +117,7 @@ static void load_domain(struct loader *loader, const struct schema_row *row, con
 {
 	char *domain = read_domain(loader, row, node, path);
 	if (domain != NULL)
-		replace(at(slot, row->offset), domain);
+		config_set_text(at(slot, row->offset), domain);
 }
 
 static void load_path(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
@@ -134,7 +134,7 @@ static void load_path(struct loader *loader, const struct schema_row *row, const
 		mem_free(absolute);
 		return;
 	}
-	replace(at(slot, row->offset), absolute);
+	config_set_text(at(slot, row->offset), absolute);
 }
 
 static void load_file(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
@@ -223,7 +223,7 @@ static void load_output(struct loader *loader, const struct schema_row *row, con
 		return;
 	}
 	*(int *)at(slot, row->offset) = AUDIT_FILE;
-	replace(at(slot, row->also), config_absolute(loader->directory, node->text + len));
+	config_set_text(at(slot, row->also), config_absolute(loader->directory, node->text + len));
 }
 
 static bool load_cidr(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
@@ -264,6 +264,8 @@ static void load_texts(struct loader *loader, const struct schema_row *row, cons
 		char *text = NULL;
 		if (row->type == SCHEMA_DOMAINS)
 			text = read_domain(loader, row, node->items[i], &item);
+		else if (row->type == SCHEMA_FINGERPRINTS)
+			text = config_fingerprint(loader, row, node->items[i], &item);
 		else
 			text = mem_strdup(config_plain_text(loader, row, node->items[i], &item));
 		if (text != NULL)
@@ -293,7 +295,7 @@ static void load_block(struct loader *loader, const struct schema_row *row, cons
 
 static void free_string(const struct schema_row *row, void *slot)
 {
-	replace(at(slot, row->offset), NULL);
+	config_set_text(at(slot, row->offset), NULL);
 }
 
 static void free_file(const struct schema_row *row, void *slot)
@@ -307,7 +309,7 @@ static void free_file(const struct schema_row *row, void *slot)
 
 static void free_output(const struct schema_row *row, void *slot)
 {
-	replace(at(slot, row->also), NULL);
+	config_set_text(at(slot, row->also), NULL);
 }
 
 static void free_texts(const struct schema_row *row, void *slot)
@@ -356,6 +358,10 @@ static const struct value_type {
     [SCHEMA_SERVERS] = {config_servers_value, free_array},
     [SCHEMA_DOMAINS] = {load_texts, free_texts},
     [SCHEMA_CIDRS] = {load_cidrs, free_array},
+    [SCHEMA_FINGERPRINTS] = {load_texts, free_texts},
+    [SCHEMA_PATTERN] = {config_pattern_load, free_string},
+    [SCHEMA_TARGET] = {config_target_load, free_string},
+    [SCHEMA_DATE] = {config_date_load, free_string},
     [SCHEMA_BLOCK] = {load_block, free_block},
     [SCHEMA_LIST] = {load_list, free_list},
 };
@@ -385,9 +391,10 @@ static void check_later(struct loader *loader, const struct schema_row *row, con
 		config_wrong_type(loader, row, node, path);
 		return;
 	}
-	if (is_number(row->type)) {
+	if (is_number(row->type) && !(schema_nullable(row) && tree_is_null(node))) {
 		int64_t value;
-		if (config_number(loader, row, node, path, &value) != 0 || value == default_number(loader, row))
+		if (config_number(loader, row, node, path, &value) != 0 ||
+		    (!schema_nullable(row) && value == default_number(loader, row)))
 			return;
 		given = node->text;
 	} else if (tree_is_null(node) || (node->kind == TREE_SEQUENCE && node->count == 0)) {
@@ -424,12 +431,12 @@ void config_value_load(struct loader *loader, const struct schema_row *row, cons
 	}
 	if (schema_nullable(row) && tree_is_null(node))
 		return;
+	if (row->mark != 0)
+		*(struct config_mark *)at(slot, row->mark) = node->mark;
 	if (schema_is_list(row->type) && !list_is_usable(loader, row, node, path))
 		return;
 	if (row->set != 0)
 		*(bool *)at(slot, row->set) = true;
-	if (row->mark != 0)
-		*(struct config_mark *)at(slot, row->mark) = node->mark;
 	types[row->type].load(loader, row, node, path, slot);
 }
 
@@ -440,8 +447,10 @@ void config_value_default(struct loader *loader, const struct schema_row *row, v
 	if (row->type == SCHEMA_BLOCK)
 		config_block_default(loader, row->block, at(slot, row->offset));
 	/* Out of every range, so that a missing role is never taken for the first one of the enum. */
-	else if (row->type == SCHEMA_CHOICE && row->dflt == NULL)
+	else if (row->type == SCHEMA_CHOICE && (row->dflt == NULL || (row->flags & SCHEMA_UNSET)))
 		*(int *)at(slot, row->offset) = -1;
+	else if (row->type == SCHEMA_DATE)
+		*(int64_t *)at(slot, row->also) = INT64_MAX;
 	if (row->dflt == NULL || schema_nullable(row) || schema_is_list(row->type))
 		return;
 	struct tree_node node = {.kind = TREE_SCALAR, .plain = true, .text = mem_strdup(row->dflt)};

@@ -44,7 +44,7 @@ static void write_row(FILE *out, const struct schema_row *row, int depth, const 
 	/* The dash of a list element stands where the key's indentation would: two columns of it. */
 	indent(out, depth - (dash[0] ? 1 : 0));
 	fprintf(out, "%s%s:", dash, row->name);
-	bool optional = row->type == SCHEMA_LIST && !(row->flags & SCHEMA_REQUIRED);
+	bool optional = row->type == SCHEMA_LIST && row->dflt != NULL;
 	if (row->block == NULL || optional) {
 		bool example = row->dflt == NULL || (row->flags & SCHEMA_SHOWN);
 		fprintf(out, " %s\n", example ? schema_example(row) : row->dflt);
