@@ -78,7 +78,7 @@ struct resolver {
 	struct dns_context *context; /* NULL: none is configured */
 	struct timeval timeout;
 	size_t count;
-	LIST_HEAD(, lookup) lookups;
+	LIST_HEAD(lookup_list, lookup) lookups;
 };
 
 static uint32_t random_up_to(void *ctx, uint32_t max)

@@ -38,7 +38,7 @@ struct dns_context {
 	struct ub_ctx *ub;
 	unsigned refs;
 	size_t count;
-	LIST_HEAD(, question) questions;
+	LIST_HEAD(question_list, question) questions;
 };
 
 static void forget(struct question *question)
@@ -219,7 +219,7 @@ void dns_context_unref(struct dns_context **context)
 	*context = NULL;
 	if (!c || --c->refs > 0)
 		return;
-	LIST_FOREACH(question, &c->questions, entry)
+	for (question = LIST_FIRST(&c->questions); question; question = LIST_NEXT(question, entry))
 	question->done = NULL;
 	if (c->ub)
 		ub_ctx_delete(c->ub);
