@@ -57,7 +57,7 @@ static void judge(struct question_result *out, int rcode, const void *packet, in
 	*out = (struct question_result){.outcome = QUESTION_FAILED};
 	if (sec == BOGUS) {
 		out->outcome = QUESTION_BOGUS;
-		out->stripped = why != NULL && strstr(why, "trust anchor") != NULL;
+		out->rootless = why != NULL && strstr(why, "trust anchor") != NULL;
 	} else if (rcode == 0 && packet != NULL && len > 0) {
 		*out = (struct question_result){
 		    .outcome = QUESTION_PACKET, .secure = sec == SECURE, .packet = packet, .len = (size_t)len};
@@ -220,7 +220,7 @@ void dns_context_unref(struct dns_context **context)
 	if (!c || --c->refs > 0)
 		return;
 	for (question = LIST_FIRST(&c->questions); question; question = LIST_NEXT(question, entry))
-	question->done = NULL;
+		question->done = NULL;
 	if (c->ub)
 		ub_ctx_delete(c->ub);
 	while ((question = LIST_FIRST(&c->questions)) != NULL)

@@ -78,9 +78,10 @@ static void test_lies_are_bogus(void **state)
 	assert_string_equal(err.text, "");
 	resolver_replace(w.resolver, &settings);
 	assert_null(settings);
-	assert_lookup(&w, "a.example",
-		      "bogus: the resolver's answers lack the DNSSEC signatures, even the root's: name another in "
-		      "dns.servers");
+	assert_lookup(
+	    &w, "a.example",
+	    "bogus: the root's DNSSEC keys are missing from the resolver's answers, or do not fit dns.trust-anchor: "
+	    "name another resolver in dns.servers, or bring the anchor up to date");
 	end(&w);
 }
 
