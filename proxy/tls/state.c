@@ -12,6 +12,8 @@ void tls_state_free(struct tls_state *state)
 		return;
 	state->release(&state->store);
 	mem_free(state->server_name);
+	mem_free(state->domain);
+	mem_free(state->session_key);
 	mem_free(state);
 }
 
