@@ -9,6 +9,7 @@
 #include "tls/store.h"
 
 struct tls_vhost;
+struct x509_st;
 
 /* One per SSL, in its ex_data, freed with it. Holds the store, so that callbacks never meet a freed one. */
 struct tls_state {
@@ -26,10 +27,11 @@ struct tls_state {
 	/* What the far side of a connection of ours must prove; see struct tls_question. */
 	char *domain; /* NULL: an accepted one */
 	const char *service;
-	bool must_prove;   /* a fault ends the handshake */
-	bool judged;       /* a certificate was looked at */
-	const char *fault; /* what was found wrong with it */
-	char *session_key; /* its sessions are kept under that; NULL: they are not */
+	bool must_prove;         /* a fault ends the handshake */
+	bool judged;             /* a certificate was looked at */
+	const char *fault;       /* what was found wrong with it */
+	struct x509_st *refused; /* the leaf that ended the handshake: OpenSSL does not keep it */
+	char *session_key;       /* its sessions are kept under that; NULL: they are not */
 };
 
 /* NULL for an SSL of another origin. */

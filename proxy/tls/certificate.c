@@ -20,6 +20,7 @@
 #include "tls/certificate_private.h"
 #include "tls/credential_private.h"
 #include "tls/identity_private.h"
+#include "tls/state_private.h"
 
 static void hex(const unsigned char *octets, unsigned len, char out[TLS_DIGEST_SIZE])
 {
@@ -127,9 +128,17 @@ static void read_algorithms(struct tls_certificate *c, const X509 *leaf)
 		       OBJ_nid2ln(X509_get_signature_nid(leaf)));
 }
 
+static const X509 *leaf_of(const SSL *ssl)
+{
+	const struct tls_state *state = tls_state(ssl);
+	const X509 *leaf = SSL_get0_peer_certificate(ssl);
+
+	return leaf || !state ? leaf : state->refused;
+}
+
 struct tls_certificate *tls_certificate_read(const struct ssl_st *ssl)
 {
-	const X509 *leaf = SSL_get0_peer_certificate(ssl);
+	const X509 *leaf = leaf_of(ssl);
 	struct tls_certificate *c;
 
 	if (!leaf)

@@ -104,14 +104,14 @@ struct ssl_session_st *tls_sessions_take(struct tls_sessions *sessions, const ch
 		discard(sessions, entry);
 		return NULL;
 	}
+	if (SSL_SESSION_get_protocol_version(entry->session) < TLS1_3_VERSION) {
+		HASH_DEL(sessions->table, entry);
+		HASH_ADD_STR(sessions->table, key, entry);
+		return SSL_SESSION_dup(entry->session);
+	}
 	session = entry->session;
 	(void)SSL_SESSION_up_ref(session);
-	if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) {
-		discard(sessions, entry);
-		return session;
-	}
-	HASH_DEL(sessions->table, entry);
-	HASH_ADD_STR(sessions->table, key, entry);
+	discard(sessions, entry);
 	return session;
 }
 

@@ -236,6 +236,12 @@ void tls_question_init(struct tls_question *out, const struct tls_store *store, 
 	};
 }
 
+static void keep_refused(struct tls_state *state, X509 *leaf)
+{
+	if (!state->refused && leaf && X509_up_ref(leaf) == 1)
+		state->refused = leaf;
+}
+
 /*
  * In the handshake. On a connection of ours that must prove itself a fault ends it, and its code chooses the alert
  * (CERT-10). On an accepted one nothing does: who it is said to be comes with the header (CERT-11).
@@ -246,16 +252,20 @@ static int on_certificate(X509_STORE_CTX *chain, void *arg)
 	struct tls_state *state = ssl ? tls_state(ssl) : NULL;
 	struct tls_question question;
 	struct tls_finding finding;
+	X509 *leaf = X509_STORE_CTX_get0_cert(chain);
 
 	(void)arg;
 	if (!state)
 		return 0;
 	tls_question_init(&question, state->store, &state->policy, state->domain, state->service);
-	tls_judge(&finding, &question, X509_STORE_CTX_get0_cert(chain), X509_STORE_CTX_get0_untrusted(chain));
+	tls_judge(&finding, &question, leaf, X509_STORE_CTX_get0_untrusted(chain));
 	state->judged = true;
 	state->fault = finding.fault;
 	X509_STORE_CTX_set_error(chain, finding.error);
-	return !finding.fault || !state->must_prove;
+	if (!finding.fault || !state->must_prove)
+		return 1;
+	keep_refused(state, leaf);
+	return 0;
 }
 
 void tls_verify_install(struct ssl_ctx_st *ctx)
