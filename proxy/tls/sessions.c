@@ -54,14 +54,10 @@ static void discard(struct tls_sessions *sessions, struct entry *entry)
 
 void tls_sessions_free(struct tls_sessions **sessions)
 {
-	struct entry *entry, *next;
-
 	if (!*sessions)
 		return;
-	HASH_ITER(hh, (*sessions)->table, entry, next)
-	{
-		discard(*sessions, entry);
-	}
+	while ((*sessions)->table)
+		discard(*sessions, (*sessions)->table);
 	mem_free(*sessions);
 	*sessions = NULL;
 }
@@ -84,7 +80,7 @@ void tls_sessions_put(struct tls_sessions *sessions, const char *key, const stru
 	if (!copy)
 		return;
 	tls_sessions_drop(sessions, key);
-	while (HASH_COUNT(sessions->table) >= sessions->most)
+	while (sessions->table && HASH_COUNT(sessions->table) >= sessions->most)
 		discard(sessions, sessions->table);
 	entry = mem_zalloc(sizeof(*entry) + size);
 	entry->session = copy;

@@ -255,12 +255,12 @@ static void request_certificate(SSL *ssl, const struct tls_state *state)
 }
 
 /* In mode monitor every peer may do what the oldest can. */
-int tls_settings_apply(SSL *ssl, const struct tls_state *state)
+int tls_settings_apply(struct ssl_st *ssl, const struct tls_state *state)
 {
+	const struct config_peer *rule = state->policy.rule;
 	struct errbuf ignored; /* tls_check has said it */
-	const struct tls_store *store = state->store;
 
-	if (store->config->mode == MODE_MONITOR || state->policy.tls == &store->config->tls)
+	if (state->store->config->mode == MODE_MONITOR || !rule || !rule->tls_set)
 		return 0;
 	return tls_profile_apply_one(ssl, state->policy.tls, &ignored);
 }

@@ -251,6 +251,38 @@ static void test_anchors_of_one_peer(void **state)
 	federation_free(config, store);
 }
 
+/* CERT-2: what is good for a server among servers is not for one that clients connect to, and the other way round. */
+static void test_service_is_of_the_role(void **state)
+{
+	static const enum role roles[] = {ROLE_S2S_OUTBOUND, ROLE_C2S_OUTBOUND};
+	static const char *const names[] = {"otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.r.example",
+					    "otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-client.r.example"};
+	struct config *config = federation_config();
+	struct tls_store *store = federation_store(config);
+	struct peer_policy policy = policy_of(config, NULL, LEVEL_VERIFY);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct cert cert = certs_make(&(struct cert_spec){.cn = "x", .san = names[i / 2]}, &ca);
+		struct tls_peer_params params = {
+		    .role = roles[i % 2], .domain = "r.example", .policy = &policy, .must_prove = true};
+		struct tls_identity identity;
+		struct remote r = {0};
+		bool up;
+		SSL *ssl;
+
+		remote_init(&r, TLS_server_method(), &cert, NULL);
+		ssl = meet(store, &r, &params, &up);
+		assert_int_equal(up, i / 2 == i % 2);
+		tls_identify(&identity, store, ssl, roles[i % 2], "r.example", &policy);
+		assert_int_equal(identity.verified, up);
+		SSL_free(ssl);
+		remote_fini(&r);
+		certs_free(&cert);
+	}
+	federation_free(config, store);
+}
+
 /* CERT-16: one of the pins, of certificate or key, and nothing else: an expired, self-signed one that is for nobody. */
 static void test_fingerprints(void **state)
 {
@@ -350,6 +382,53 @@ static void test_resumption(void **state)
 		tls_store_unref(&reloaded);
 		federation_free(config, store);
 	}
+}
+
+/* Another local domain, another service, another way in: each is a session of its own. */
+static void test_resumption_is_of_one_kind(void **state)
+{
+	static const struct {
+		enum role role;
+		const char *local;
+		bool direct;
+	} kinds[] = {
+	    {ROLE_S2S_OUTBOUND, "local.example", false},
+	    {ROLE_S2S_OUTBOUND, NULL, false},
+	    {ROLE_S2S_OUTBOUND, "local.example", true},
+	    {ROLE_C2S_OUTBOUND, "local.example", false},
+	};
+	struct config *config = federation_config();
+	struct tls_store *store = federation_store(config);
+	struct peer_policy policy = policy_of(config, NULL, LEVEL_VERIFY);
+	struct remote r = {0};
+
+	(void)state;
+	remote_init(&r, TLS_server_method(), &cert_r, NULL);
+	for (size_t i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t kind = i % (sizeof(kinds) / sizeof(kinds[0]));
+		struct tls_peer_params params = {.role = kinds[kind].role,
+						 .domain = "r.example",
+						 .local = kinds[kind].local,
+						 .policy = &policy,
+						 .must_prove = true,
+						 .direct = kinds[kind].direct,
+						 .resume = true};
+		bool up;
+		SSL *ssl = meet(store, &r, &params, &up);
+
+		assert_true(up);
+		assert_int_equal(SSL_session_reused(ssl), i != kind);
+		SSL_free(ssl);
+		remote_end(&r);
+		/* Kept all the same, for a connection that may resume. */
+		params.resume = false;
+		ssl = meet(store, &r, &params, &up);
+		assert_int_equal(SSL_session_reused(ssl), 0);
+		SSL_free(ssl);
+		remote_end(&r);
+	}
+	remote_fini(&r);
+	federation_free(config, store);
 }
 
 /* A session is good for as long as its certificate, and for the ticket lifetime at most. */
@@ -481,6 +560,8 @@ int main(void)
 	    cmocka_unit_test(test_fingerprints),
 	    cmocka_unit_test(test_a_good_certificate_is_no_pin),
 	    cmocka_unit_test(test_resumption),
+	    cmocka_unit_test(test_resumption_is_of_one_kind),
+	    cmocka_unit_test(test_service_is_of_the_role),
 	    cmocka_unit_test(test_resumption_ends),
 	    cmocka_unit_test(test_no_resumption_when_switched_off),
 	    cmocka_unit_test(test_monitor_takes_what_there_is),

@@ -76,7 +76,7 @@ static void test_chains(void **state)
 	(void)state;
 	link[0] = certs_make(&(struct cert_spec){.cn = "link 0", .ca = true}, &ca);
 	for (int i = 1; i < 12; i++) {
-		char name[16];
+		char name[32];
 
 		(void)snprintf(name, sizeof(name), "link %d", i);
 		link[i] = certs_make(&(struct cert_spec){.cn = name, .ca = true}, &link[i - 1]);
