@@ -13,6 +13,7 @@
 #define PEER_DOMAIN_SIZE 256
 #define PEER_ENDPOINT_SIZE 272
 #define PEER_TEXT_SIZE 256
+#define PEER_TIME_MAX 253402300799 /* seconds since 1970: the last of the year 9999 */
 /* Remembered of one (domain, service): the ones seen last, of which those not accepted make room first, so that nobody
  * can push a known certificate out by showing many. */
 #define PEER_CERTIFICATES 8

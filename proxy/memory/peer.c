@@ -93,5 +93,6 @@ bool peer_observation_valid(const struct peer_observation *seen)
 			return false;
 	return ends(seen->domain, sizeof(seen->domain)) && peer_domain_valid(seen->domain) &&
 	       (unsigned)seen->service < PEER_SERVICES && (unsigned)seen->method < PEER_METHODS && seen->when >= 0 &&
-	       peer_version_valid(seen->version) && (!seen->has_certificate || certificate_valid(&seen->certificate));
+	       seen->when <= PEER_TIME_MAX && peer_version_valid(seen->version) &&
+	       (!seen->has_certificate || certificate_valid(&seen->certificate));
 }

@@ -95,7 +95,7 @@ static int64_t time_at(sqlite3_stmt *row, int column)
 {
 	int64_t seconds = sqlite3_column_int64(row, column);
 
-	return seconds < 0 ? 0 : seconds;
+	return seconds < 0 ? 0 : seconds > PEER_TIME_MAX ? PEER_TIME_MAX : seconds;
 }
 
 static int version_at(sqlite3_stmt *row, int column)
@@ -143,7 +143,7 @@ static bool take_certificate(sqlite3_stmt *row, struct peer_certificate *out)
 	take_text(row, C_SUBJECT, out->subject, sizeof(out->subject));
 	take_text(row, C_ISSUER, out->issuer, sizeof(out->issuer));
 	take_text(row, C_ENDPOINT, out->endpoint, sizeof(out->endpoint));
-	out->not_after = sqlite3_column_int64(row, C_NOT_AFTER);
+	out->not_after = time_at(row, C_NOT_AFTER);
 	out->first_seen = time_at(row, C_FIRST_SEEN);
 	out->last_seen = time_at(row, C_LAST_SEEN);
 	out->accepted = flag_at(row, C_ACCEPTED);

@@ -102,6 +102,7 @@ static void test_invalid(void **state)
 	REFUSED(seen.service = PEER_SERVICES);
 	REFUSED(seen.method = PEER_METHODS);
 	REFUSED(seen.when = -1);
+	REFUSED(seen.when = PEER_TIME_MAX + 1);
 	REFUSED(seen.version = 9);
 	REFUSED(seen.version = 14);
 	REFUSED(memcpy(&seen.tls, &two, 1));

@@ -433,7 +433,8 @@ static void test_edited(void **state)
 	static const char *const lies[] = {
 	    "UPDATE peer SET best_version = 99, last_version = -1, best_method = 'quantum', first_seen = -5, tls = 7",
 	    "UPDATE certificate SET subject = hex(zeroblob(4000)), spki_sha256 = 'short' WHERE subject = 'CN=b'",
-	    "UPDATE certificate SET subject = hex(zeroblob(4000)), accepted = -1 WHERE subject = 'CN=a'",
+	    "UPDATE certificate SET subject = hex(zeroblob(4000)), accepted = -1,"
+	    " not_after = 9223372036854775807 WHERE subject = 'CN=a'",
 	    "INSERT INTO peer SELECT '@', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
 	    "INSERT INTO peer SELECT 'A.example', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
 	    "INSERT INTO peer SELECT 'a.example', 'x2x', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
@@ -462,6 +463,7 @@ static void test_edited(void **state)
 	assert_true(m->first_seen == 0);
 	assert_int_equal(m->certificate_count, 1);
 	assert_true(m->certificate[0].accepted);
+	assert_true(m->certificate[0].not_after == PEER_TIME_MAX);
 	assert_int_equal(strlen(m->certificate[0].subject), PEER_TEXT_SIZE - 1);
 	assert_int_equal(list(NULL, PEER_C2S, 10), 1);
 	assert_string_equal(listed, "example.com/s2s/1 ");
