@@ -15,7 +15,7 @@ struct peers_query {
 	uint64_t client; /* 0: not in use */
 	uint64_t number;
 	uint64_t deadline_ms;
-	uint32_t keeper;                /* the incarnation that was asked */
+	uint32_t keeper;                /* the incarnation that was asked; 0: none yet */
 	struct peers_question question; /* as it goes to the keeper next */
 	char domain[PEER_DOMAIN_SIZE];
 	struct strbuf text;

@@ -35,7 +35,7 @@ static const struct command commands[] = {
 	     "take the new one, open streams go on with what they started with. If anything is wrong nothing changes:\n"
 	     "every finding is printed as FILE:LINE:COLUMN: message, and the exit status is 1.\n"
 	     "What takes a restart, and is refused: workers, user, admin.socket, audit.output, audit.chain, and\n"
-	     "limits.connections above what it was at the start.\n",
+	     "limits.connections above what it was at the start; state-directory while peer memory is in use.\n",
      .takes_socket = true,
      .run = cli_reload},
     {.name = "status",

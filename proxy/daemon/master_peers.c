@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `portcullis peers`: the keeper has the store, the master the control socket. Questions go over the keeper's control
- * channel, one message there and one back, page by page, and nobody waits longer than a deadline, nor for a keeper
- * that is gone.
+ * channel, one message there and one back, page by page, and nobody waits longer than a deadline. A keeper that died
+ * over a question leaves it to its successor: whatever is asked twice has the same outcome.
  */
 #include <string.h>
 
@@ -30,6 +30,7 @@ static void ask_keeper(struct master *m, struct peers_query *q)
 	struct message message = {
 	    .type = MESSAGE_PEERS, .number = q->number, .payload = &q->question, .len = sizeof(q->question)};
 
+	q->keeper = m->children->keeper.incarnation;
 	child_send(&m->children->keeper, &message, -1);
 }
 
@@ -37,8 +38,6 @@ static const char *refusal(const struct master *m, const struct peers_query *fre
 {
 	if (!config_has_peers(m->config))
 		return "peer memory is not in use: no listener has remote domains to remember";
-	if (!m->children->keeper.ready)
-		return "the keeper is not there just now, try again";
 	return free_query ? NULL : "too many questions at once, try again";
 }
 
@@ -58,8 +57,6 @@ void master_peers_ask(struct master *m, uint64_t client, const struct control_re
 	peers_query_begin(q, client, verbs[request->command], request->domain);
 	q->number = ++m->last_query;
 	q->deadline_ms = clock_ms() + ANSWER_WAIT_MS;
-	q->keeper = m->children->keeper.incarnation;
-	ask_keeper(m, q);
 }
 
 void master_peers_answer(struct master *m, const struct message *message)
@@ -89,10 +86,10 @@ void master_peers_tick(struct master *m, uint64_t now_ms)
 
 		if (client == 0)
 			continue;
-		if (keeper->pid == 0 || keeper->incarnation != q->keeper)
-			answer(m, client, peers_query_fail(q, "the keeper ended before it had answered, try again"));
-		else if (q->deadline_ms <= now_ms)
+		if (q->deadline_ms <= now_ms)
 			answer(m, client, peers_query_fail(q, "the keeper did not answer in time, try again"));
+		else if (keeper->pid > 0 && keeper->incarnation != q->keeper)
+			ask_keeper(m, q);
 	}
 }
 
