@@ -3,7 +3,7 @@
 """One slixmpp client for as long as its standard input is open: talker.py CONFIG-AS-JSON.  Each input line is JSON
 {"to", "body"} to send or
 {"hang-up"}; each output line is JSON {"event": ...}. With "echo" it answers every message to the sender's bare
-address; with "resume" it asks for XEP-0198 and resumes; it always connects again when the connection was lost."""
+address; with "resume" it asks for XEP-0198 and resumes; with "plain" it does without TLS; it always connects again when the connection was lost."""
 import asyncio
 import json
 import logging
@@ -13,12 +13,12 @@ import sys
 import slixmpp
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from harness.slix import dial  # noqa: E402
+from harness.slix import UNENCRYPTED, dial  # noqa: E402
 
 
 class Talker(slixmpp.ClientXMPP):
     def __init__(self, c):
-        super().__init__(c["jid"], c["password"])
+        super().__init__(c["jid"], c["password"], plugin_config=UNENCRYPTED if c.get("plain") else {})
         self.c, self.leaving = c, False
         self.ca_certs = c["ca"]
         self.add_event_handler("session_start", self.started)
@@ -35,13 +35,15 @@ class Talker(slixmpp.ClientXMPP):
         print(json.dumps({"event": event, "tls": transport.version() if transport else None, **more}), flush=True)
 
     def dial(self):
-        dial(self, self.c.get("host", "127.0.0.1"), self.c["port"])
+        dial(self, self.c.get("host", "127.0.0.1"), self.c["port"], plain=self.c.get("plain", False))
 
     def started(self, _):
         self.send_presence()
         self.say("online", jid=self.boundjid.full)
 
     def message(self, stanza):
+        if stanza["type"] == "error":
+            self.say("bounced", body=stanza["body"], condition=stanza["error"]["condition"], text=stanza["error"]["text"])
         if stanza["type"] not in ("chat", "normal") or not stanza["body"]:
             return
         self.say("message", body=stanza["body"], sender=stanza["from"].bare)

@@ -11,13 +11,17 @@ import sys
 import slixmpp
 
 
-def dial(client, host, port, direct=False):
-    """TLS or nothing, with either interface: since slixmpp 1.9 attributes say what may be tried."""
+# What slixmpp must be told before it says a password without TLS.
+UNENCRYPTED = {"feature_mechanisms": {f"unencrypted_{name}": True for name in ("plain", "digest", "scram", "cram")}}
+
+
+def dial(client, host, port, direct=False, plain=False):
+    """TLS or nothing (plain: no TLS), with either interface: since slixmpp 1.9 attributes say what may be tried."""
     if hasattr(client, "enable_direct_tls"):
-        client.enable_direct_tls, client.enable_starttls, client.enable_plaintext = direct, not direct, False
+        client.enable_direct_tls, client.enable_starttls, client.enable_plaintext = direct, not direct and not plain, plain
         client.connect(host, port)
     else:
-        client.connect((host, port), use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+        client.connect((host, port), use_ssl=direct, force_starttls=not direct and not plain, disable_starttls=direct or plain)
 
 
 class Talker(slixmpp.ClientXMPP):
