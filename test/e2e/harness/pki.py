@@ -20,7 +20,7 @@ class Pki:
                 "-subj", "/CN=portcullis test CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
                 "-keyout", self.ca_key, "-out", self.ca)
         for domain in DOMAINS:
-            self.issue(domain)
+            self.issue(domain, usage="serverAuth,clientAuth")
         self.issue("im.test", name="im-rsa", key=("-newkey", "rsa:2048"))
 
     def path(self, name):
