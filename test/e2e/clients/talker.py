@@ -25,6 +25,7 @@ class Talker(slixmpp.ClientXMPP):
         self.add_event_handler("session_resumed", lambda _: self.say("resumed"))
         self.add_event_handler("sm_enabled", lambda _: self.say("resumable"))
         self.add_event_handler("message", self.message)
+        self.add_event_handler("message_error", self.bounced)
         self.add_event_handler("failed_all_auth", lambda _: self.say("failed", why="authentication"))
         self.add_event_handler("disconnected", self.lost)
         if c.get("resume"):
@@ -41,9 +42,10 @@ class Talker(slixmpp.ClientXMPP):
         self.send_presence()
         self.say("online", jid=self.boundjid.full)
 
+    def bounced(self, stanza):
+        self.say("bounced", id=stanza["id"], condition=stanza["error"]["condition"], text=stanza["error"]["text"])
+
     def message(self, stanza):
-        if stanza["type"] == "error":
-            self.say("bounced", body=stanza["body"], condition=stanza["error"]["condition"], text=stanza["error"]["text"])
         if stanza["type"] not in ("chat", "normal") or not stanza["body"]:
             return
         self.say("message", body=stanza["body"], sender=stanza["from"].bare)
@@ -65,7 +67,9 @@ async def run(c):
         if order.get("hang-up"):  # the transport, without a word
             talker.transport.abort()
             continue
-        talker.send_message(mto=order["to"], mbody=order["body"], mtype="chat")
+        message = talker.make_message(mto=order["to"], mbody=order["body"], mtype="chat")
+        message["id"] = order["body"]  # an error that comes back has lost the body
+        message.send()
     talker.leaving = True
     await talker.disconnect(wait=2)
 

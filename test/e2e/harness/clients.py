@@ -96,8 +96,8 @@ class Slixmpp(Process):
 
     def bounced(self, text):
         """The error that the message came back with: its condition and text."""
-        self.wait_line(lambda _: [e for e in self.events("bounced") if e["body"] == text], f"the bounce of {text!r}")
-        event = next(e for e in self.events("bounced") if e["body"] == text)
+        self.wait_line(lambda _: [e for e in self.events("bounced") if e["id"] == text], f"the bounce of {text!r}")
+        event = next(e for e in self.events("bounced") if e["id"] == text)
         return event["condition"], event["text"]
 
 
