@@ -67,6 +67,7 @@ class Remote:
     offer     a key of OFFERS, or bytes; version: of its header before TLS, None: from before 1.0
     answer    to <starttls/>: "proceed" or a key of ANSWERS; tls_version: the newest that it can
     certificate  (chain, key), or a function of the domain in the header; direct: TLS comes first
+    plain_from  from that connection on (0 is the first) its streams are good in plaintext; None: never
     features, domain, identity: of the stream inside TLS; serve: takes every key for valid by itself
 
     `ready` gives the next connection whose stream is up, `failed` the next that ended before."""
@@ -77,6 +78,7 @@ class Remote:
         self.ca, self.certificate = pki.ca, certificate
         self.offer, self.version, self.answer, self.direct, self.serve = "required", "1.0", "proceed", False, False
         self.features, self.domain, self.identity, self.tls_version = s2s.FEATURES_DIALBACK, None, None, None
+        self.plain_from = None
         self.version_inside, self.protocols, self.header_options = "1.0", ["xmpp-server", "xmpp-client"], {}
         for name, value in script.items():
             assert hasattr(self, name), name
@@ -122,9 +124,10 @@ class Remote:
 
     def receive_guest(self, guest):
         try:
-            if not self.direct and not self.before_tls(guest):
-                raise AssertionError(f"no TLS by script: {self.answer}")
-            guest.handshake_as_server()
+            if self.plain_from is None or self.guests.index(guest) < self.plain_from:
+                if not self.direct and not self.before_tls(guest):
+                    raise AssertionError(f"no TLS by script: {self.answer}")
+                guest.handshake_as_server()
             guest.opened = guest.greet(self.features, self.version_inside, self.identity, domain=self.domain, **self.header_options)
             self.queues["ready"].put(guest)
             if self.serve:
