@@ -149,6 +149,7 @@ def exposed(world):
     relay = Mitm(("127.0.0.1", world.server("montague.example").s2s_port), namespace=world.a, address="10.90.1.1", port=5269)
     yield relay
     relay.close()
+    world.forget("montague.example", "capulet.example")
 
 
 def test_a_legacy_server_cannot_federate_by_itself(world, exposed):

@@ -74,6 +74,17 @@ class World:
         client.wait_event("online", timeout=30 * SLOW)
         return client
 
+    def forget(self, *domains):
+        """These servers end; the next test that needs one gets a new one, with no half-open streams."""
+        for client in [c for c in self.clients if c.jid.partition("@")[2] in domains]:
+            client.kill()
+            self.clients.remove(client)
+        for domain in domains:
+            server = self.servers.pop(domain, None)
+            if server:
+                self.closers.remove(server.stop)
+                server.stop()
+
     def leave(self):
         """All clients log out."""
         for client in self.clients:
