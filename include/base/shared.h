@@ -80,13 +80,16 @@ struct shared_keeper {
 	struct shared_chain chain[2];
 };
 
+struct shared_ids;
+
 struct shared {
 	unsigned workers;
 	uint32_t connections_max; /* the mapping has room for these */
 	struct shared_keeper keeper;
 	struct shared_tickets tickets;
+	struct shared_ids *ids; /* in this mapping, which is at one address in every process */
 	struct shared_slot slot[SHARED_WORKERS_MAX];
-	/* the connection table follows; private to shared.c */
+	/* the table of ids and the connection table follow; private to shared.c */
 };
 
 /* Makes the mapping for that many workers and those limits. Aborts when the kernel refuses. Free with shared_free. */

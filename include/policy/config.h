@@ -49,6 +49,10 @@ struct config_listener {
 	struct config_mark intercept_mark;
 	int next_hop; /* our own addition: where an outbound stream is taken to */
 	struct config_mark next_hop_mark;
+	/* accept-from, our own addition: who may connect to an outbound listener; none said: loopback and the addresses
+	 * of the domains' backends. */
+	struct cidr *accept_from;
+	size_t accept_from_count;
 	struct cidr *accept_proxy; /* accept-proxy-protocol */
 	size_t accept_proxy_count;
 };

@@ -65,6 +65,10 @@ void config_peers_settle(struct config *config);
 /* "found a list, expected a whole number (example: 64)" at the node. */
 void config_wrong_type(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 		       const struct key_path *path);
+/* The scalar's text if it is fit for a name, path or list: something, and nothing invisible. NULL with the error said.
+ */
+const char *config_plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			      const struct key_path *path);
 /* Bool, integer, size, duration and choice as one number. Returns 0, or -1 with the error said. */
 int config_number(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 		  const struct key_path *path, int64_t *out);
@@ -87,6 +91,12 @@ void config_authorities_load(struct loader *loader, struct config *config);
 
 /* Would the settings of a rule let through what the common ones do not (peer.c)? */
 bool policy_tls_is_weaker(const struct config_tls *tls, const struct config_tls *common);
+
+/* config_resolvers.c: SCHEMA_SERVERS, as the functions of config_value.c's table. */
+void config_servers_value(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			  const struct key_path *path, void *slot);
+/* The system's resolvers and trust anchor, where a listener asks DNS and the file names none; the anchor checked. */
+void config_resolvers_load(struct loader *loader, struct config *config);
 
 /* Rules between keys; findings that only follow from an earlier error are left out. */
 void config_check(const struct config *config, struct diag_list *diags);

@@ -24,7 +24,8 @@ enum schema_type {
 	SCHEMA_ADDR,         /* struct addr */
 	SCHEMA_OUTPUT,       /* int, a choice or file:PATH; the absolute path as char * at `also` */
 	SCHEMA_STRINGS,      /* char **, the count as size_t at `also` */
-	SCHEMA_DOMAINS,      /* the same, normalised */
+	SCHEMA_SERVERS,      /* struct addr *, HOST[@PORT] each, the count at `also` */
+	SCHEMA_DOMAINS,      /* char **, the count at `also`; normalised */
 	SCHEMA_CIDRS,        /* struct cidr *, the count at `also` */
 	SCHEMA_PATTERN,      /* char *, a normalised domain, "*." before it for those below it */
 	SCHEMA_FINGERPRINTS, /* char **, the count at `also`; "sha256:" or "spki-sha256:" and 64 lower-case digits */
@@ -37,7 +38,7 @@ enum schema_type {
 
 enum schema_flag {
 	SCHEMA_REQUIRED = 1 << 0,
-	SCHEMA_LATER = 1 << 1,    /* does not exist in this version: any value but the default is refused */
+	SCHEMA_LATER = 1 << 1,    /* not in this version: anything but null, the default, is refused */
 	SCHEMA_NO_STORE = 1 << 2, /* not in struct config; only together with SCHEMA_LATER */
 	SCHEMA_SECRET = 1 << 3,   /* FILE: holds a private key */
 	SCHEMA_ZERO = 1 << 4,     /* 0 is allowed beside min..max */
@@ -90,6 +91,7 @@ extern const struct schema_block schema_listener;
 extern const struct schema_block schema_domain;
 extern const struct schema_block schema_tls;
 extern const struct schema_block schema_policy;
+extern const struct schema_block schema_dns;
 extern const struct schema_block schema_peer;
 
 bool schema_is_list(enum schema_type type); /* of anything, blocks too */

@@ -20,9 +20,11 @@
 #include "daemon/courier.h"
 #include "daemon/stream_list.h"
 #include "net/listener.h"
+#include "net/resolver.h"
 #include "policy/config.h"
 #include "relay/engine.h"
 #include "tls/store.h"
+#include "xmpp/domain.h"
 
 static struct shared_slot *own_slot(const struct worker *w)
 {
@@ -355,6 +357,11 @@ static void make_courier(struct worker *w)
 	w->courier = courier_new(&params);
 }
 
+struct resolver *worker_make_resolver(const struct worker *w, const struct config *config, struct errbuf *err)
+{
+	return resolver_new(w->base, config_needs_dns(config) ? &config->dns : NULL, err);
+}
+
 static int make_engine(struct worker *w, struct errbuf *err)
 {
 	struct engine_params params = {
@@ -367,10 +374,12 @@ static int make_engine(struct worker *w, struct errbuf *err)
 	};
 
 	w->store = tls_store_new(w->config, &w->params.shared->tickets, err);
-	if (!w->store)
+	w->resolver = w->store ? worker_make_resolver(w, w->config, err) : NULL;
+	if (!w->resolver)
 		return -1;
 	make_courier(w);
 	params.store = w->store;
+	params.resolver = w->resolver;
 	params.trail = courier_trail(w->courier);
 	w->engine = engine_new(&params);
 	if (!w->engine)
@@ -388,6 +397,10 @@ static int start(struct worker *w, struct errbuf *err)
 		return -1;
 	}
 	tls_library_init();
+	if (!domain_init()) {
+		errbuf_set(err, "ICU has no IDNA data");
+		return -1;
+	}
 	w->config = worker_read_config(w, w->params.bundle_fd, err);
 	close(w->params.bundle_fd);
 	if (!w->config)
@@ -411,6 +424,7 @@ static void finish(struct worker *w)
 	worker_reload_abort(w);
 	if (w->engine)
 		engine_free(&w->engine);
+	resolver_free(&w->resolver);
 	drop_channel_events(w);
 	courier_free(&w->courier);
 	if (w->store)

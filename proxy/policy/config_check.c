@@ -78,6 +78,12 @@ static void check_inbound(const struct config *config, const struct config_liste
 		    "\"listeners[%zu].intercept: redirect\" is for outbound roles: on %s streams go to the backend of "
 		    "their domain",
 		    at, role);
+	if (listener->accept_from_count > 0)
+		diag_add(diags, DIAG_ERROR, listener->mark,
+			 "\"listeners[%zu].accept-from\" is for outbound roles: %s is for everybody, and what they may "
+			 "do is "
+			 "in \"policy\"",
+			 at, role);
 	if (listener->next_hop != NEXT_HOP_DNS)
 		diag_add(
 		    diags, DIAG_ERROR, listener->next_hop_mark,
@@ -114,22 +120,33 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 	}
 }
 
-/* CLI-2: a network of everybody lets every client say that it is another one. */
+/* IPv4 lies behind 96 bits of mapping (base/cidr.c). */
+static bool names_everybody(const struct cidr *networks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (networks[i].bits == 0 || networks[i].bits == 96)
+			return true;
+	}
+	return false;
+}
+
+/* CLI-2: a network of everybody lets every client say that it is another one, and anybody speak for us. */
 static void check_trust(const struct config *config, struct diag_list *diags)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
-		for (size_t k = 0; k < listener->accept_proxy_count; k++) {
-			/* IPv4 lies behind 96 bits of mapping (base/cidr.c). */
-			if (listener->accept_proxy[k].bits != 0 && listener->accept_proxy[k].bits != 96)
-				continue;
+		if (names_everybody(listener->accept_proxy, listener->accept_proxy_count))
 			diag_add(
 			    diags, DIAG_WARNING, listener->mark,
 			    "\"listeners[%zu].accept-proxy-protocol\" believes everybody: any client can give itself "
 			    "any address; list the proxies in front only",
 			    i);
-			break;
-		}
+		if (names_everybody(listener->accept_from, listener->accept_from_count))
+			diag_add(diags, DIAG_WARNING, listener->mark,
+				 "\"listeners[%zu].accept-from\" is everybody: whoever reaches the port speaks for the "
+				 "local "
+				 "domains; list the legacy servers only",
+				 i);
 	}
 }
 

@@ -52,6 +52,17 @@ static bool same_texts(const struct schema_row *row, const void *a, const void *
 	return true;
 }
 
+static bool same_servers(const struct schema_row *row, const void *a, const void *b, size_t count)
+{
+	const struct addr *x = *(const struct addr *const *)at(a, row->offset);
+	const struct addr *y = *(const struct addr *const *)at(b, row->offset);
+	for (size_t i = 0; i < count; i++) {
+		if (!addr_equal(&x[i], &y[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool same_cidrs(const struct schema_row *row, const void *a, const void *b, size_t count)
 {
 	const struct cidr *x = *(const struct cidr *const *)at(a, row->offset);
@@ -80,6 +91,8 @@ static bool same_list(const struct schema_row *row, const void *a, const void *b
 		return false;
 	if (row->type == SCHEMA_LIST)
 		return same_blocks(row, a, b, count);
+	if (row->type == SCHEMA_SERVERS)
+		return same_servers(row, a, b, count);
 	return row->type == SCHEMA_CIDRS ? same_cidrs(row, a, b, count) : same_texts(row, a, b, count);
 }
 
@@ -119,6 +132,7 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 	case SCHEMA_ADDR:
 		return same_addr(x, y);
 	case SCHEMA_STRINGS:
+	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
 	case SCHEMA_FINGERPRINTS:
@@ -171,4 +185,9 @@ bool config_same_listener(const struct config_listener *a, const struct config_l
 bool config_same_domain(const struct config_domain *a, const struct config_domain *b)
 {
 	return same_block(&schema_domain, a, b);
+}
+
+bool config_same_dns(const struct config_dns *a, const struct config_dns *b)
+{
+	return same_block(&schema_dns, a, b);
 }

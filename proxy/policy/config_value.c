@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/mem.h"
 #include "policy/config_private.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 
 static void *at(void *slot, size_t offset)
 {
@@ -320,9 +320,9 @@ static void free_texts(const struct schema_row *row, void *slot)
 	mem_free(items);
 }
 
-static void free_cidrs(const struct schema_row *row, void *slot)
+static void free_array(const struct schema_row *row, void *slot)
 {
-	mem_free(*(struct cidr **)at(slot, row->offset));
+	mem_free(*(void **)at(slot, row->offset));
 }
 
 static void free_list(const struct schema_row *row, void *slot)
@@ -355,8 +355,9 @@ static const struct value_type {
     [SCHEMA_ADDR] = {load_addr, NULL},
     [SCHEMA_OUTPUT] = {load_output, free_output},
     [SCHEMA_STRINGS] = {load_texts, free_texts},
+    [SCHEMA_SERVERS] = {config_servers_value, free_array},
     [SCHEMA_DOMAINS] = {load_texts, free_texts},
-    [SCHEMA_CIDRS] = {load_cidrs, free_cidrs},
+    [SCHEMA_CIDRS] = {load_cidrs, free_array},
     [SCHEMA_FINGERPRINTS] = {load_texts, free_texts},
     [SCHEMA_PATTERN] = {config_pattern_load, free_string},
     [SCHEMA_TARGET] = {config_target_load, free_string},
@@ -371,36 +372,17 @@ static bool is_number(enum schema_type type)
 	return type <= SCHEMA_CHOICE;
 }
 
-static int64_t default_number(struct loader *loader, const struct schema_row *row)
-{
-	struct tree_node node = {.kind = TREE_SCALAR, .plain = true, .text = mem_strdup(row->dflt)};
-	int64_t value = 0;
-	(void)config_number(loader, row, &node, NULL, &value);
-	mem_free(node.text);
-	return value;
-}
-
-/* A row that does not exist yet: its default asks for nothing and is taken, anything else is refused. */
+/* What does not exist yet is null; anything else is refused, once it is a value of its kind at all. */
 static void check_later(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			const struct key_path *path)
 {
 	char name[KEY_PATH_SIZE];
-	const char *given = NULL;
-	if (schema_is_list(row->type) && node->kind != TREE_SEQUENCE) {
-		config_wrong_type(loader, row, node, path);
+	bool shown = is_number(row->type);
+	int64_t value;
+	if (tree_is_null(node) || (shown && config_number(loader, row, node, path, &value) != 0))
 		return;
-	}
-	if (is_number(row->type) && !(schema_nullable(row) && tree_is_null(node))) {
-		int64_t value;
-		if (config_number(loader, row, node, path, &value) != 0 ||
-		    (!schema_nullable(row) && value == default_number(loader, row)))
-			return;
-		given = node->text;
-	} else if (tree_is_null(node) || (node->kind == TREE_SEQUENCE && node->count == 0)) {
-		return;
-	}
-	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), given ? ": " : "",
-		 given ? given : "", schema_later);
+	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), shown ? ": " : "",
+		 shown ? node->text : "", schema_later);
 }
 
 /* Lists are as long as they are written; only `listeners` and `domains` must have something. */

@@ -42,26 +42,28 @@ static const struct schema_choice log_levels[] = {{"error", LOG_LEVEL_ERROR, NUL
 
 #define LATER_ONLY (SCHEMA_LATER | SCHEMA_NO_STORE)
 
+#define DNS(field) .offset = offsetof(struct config_dns, field)
 static const struct schema_row dns_rows[] = {
     {.name = "servers",
-     .type = SCHEMA_STRINGS,
-     .flags = LATER_ONLY,
+     .type = SCHEMA_SERVERS,
+     DNS(servers),
+     .also = offsetof(struct config_dns, server_count),
      .dflt = "[]",
      .example = "\"127.0.0.1@53\"",
      .help = "Resolvers as HOST[@PORT]; empty: those of /etc/resolv.conf"},
     {.name = "trust-anchor",
      .type = SCHEMA_FILE,
-     .flags = LATER_ONLY,
+     DNS(trust_anchor),
      .dflt = "null",
      .example = "root.key",
-     .help = "DNSSEC trust anchor; null: the root anchor of the system"},
+     .help = "DNSSEC trust anchor, DS or DNSKEY records; null: the root anchor of the system"},
     {.name = "timeout",
      .type = SCHEMA_DURATION,
-     .flags = LATER_ONLY,
+     DNS(timeout),
      .dflt = "5s",
      .min = 100 * MS,
      .max = HOUR,
-     .help = "How long an answer may take"},
+     .help = "How long the SRV records of a domain may take, and then the addresses"},
 };
 
 #define LIMIT(field) .offset = offsetof(struct config_limits, field)
@@ -221,7 +223,7 @@ static const struct schema_row admin_rows[] = {
 	{                                                  \
 		.rows = (rows_), .count = ARRAY_LEN(rows_) \
 	}
-static const struct schema_block dns_block = BLOCK_OF(dns_rows);
+const struct schema_block schema_dns = BLOCK_OF(dns_rows);
 static const struct schema_block limits_block = BLOCK_OF(limits_rows);
 static const struct schema_block timeouts_block = BLOCK_OF(timeouts_rows);
 static const struct schema_block audit_block = BLOCK_OF(audit_rows);
@@ -285,7 +287,7 @@ static const struct schema_row root_rows[] = {
      .dflt = "[]",
      .block = &schema_peer,
      .help = "Exceptions by remote domain; the first match wins"},
-    {.name = "dns", .type = SCHEMA_BLOCK, .flags = SCHEMA_NO_STORE, .block = &dns_block, .help = "Name resolution"},
+    {.name = "dns", .type = SCHEMA_BLOCK, ROOT(dns), .block = &schema_dns, .help = "Name resolution"},
     {.name = "limits", .type = SCHEMA_BLOCK, ROOT(limits), .block = &limits_block, .help = "Bounds on peers"},
     {.name = "timeouts", .type = SCHEMA_BLOCK, ROOT(timeouts), .block = &timeouts_block, .help = "Bounds in time"},
     {.name = "audit",

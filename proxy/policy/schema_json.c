@@ -165,6 +165,7 @@ static void write_shape(struct writer *w, const struct schema_row *row)
 		write_output(w, row);
 		break;
 	case SCHEMA_STRINGS:
+	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
 		write_texts(w);
@@ -227,8 +228,8 @@ static void write_row(struct writer *w, const struct schema_row *row)
 		scalar(w, row->dflt);
 	}
 	if (row->flags & SCHEMA_LATER) {
-		member(w, schema_is_list(row->type) ? "maxItems" : "const");
-		scalar(w, schema_is_list(row->type) || row->dflt == NULL ? "0" : row->dflt);
+		member(w, "const");
+		scalar(w, row->dflt);
 	}
 	w->depth--;
 	line(w);

@@ -22,6 +22,7 @@ static const char *const type_texts[] = {
     [SCHEMA_ADDR] = "HOST:PORT with a numeric host, or unix:PATH",
     [SCHEMA_OUTPUT] = "file:PATH or one of",
     [SCHEMA_STRINGS] = "list of texts",
+    [SCHEMA_SERVERS] = "list of HOST or HOST@PORT with numeric hosts",
     [SCHEMA_DOMAINS] = "list of domain names",
     [SCHEMA_CIDRS] = "list of networks such as 10.0.0.0/8",
     [SCHEMA_PATTERN] = "domain name, or one with *. before it",
@@ -35,7 +36,7 @@ _Static_assert(ARRAY_LEN(type_texts) == SCHEMA_TYPE_COUNT, "type without a text"
 
 bool schema_is_list(enum schema_type type)
 {
-	return type == SCHEMA_STRINGS || type == SCHEMA_DOMAINS || type == SCHEMA_CIDRS ||
+	return type == SCHEMA_SERVERS || type == SCHEMA_STRINGS || type == SCHEMA_DOMAINS || type == SCHEMA_CIDRS ||
 	       type == SCHEMA_FINGERPRINTS || type == SCHEMA_LIST;
 }
 

@@ -18,6 +18,8 @@ static void reap(struct engine *e)
 		e->upgrades = s->next_upgrade;
 		session_upgrade(s);
 	}
+	/* What was said last on the legs that these give up. */
+	leg_io_flush(e->io);
 	/* First: one of these may have died meanwhile, and is then passed over here and freed below. */
 	while (e->again != NULL) {
 		struct session *s = e->again;
@@ -91,6 +93,11 @@ void engine_accept(struct engine *e, size_t listener, int fd, const struct addr 
 	assert(listener < e->p.config->listener_count);
 	session_new(e, listener, fd, peer);
 	leg_io_flush(e->io);
+}
+
+void engine_set_resolver(struct engine *e, struct resolver *resolver)
+{
+	e->p.resolver = resolver;
 }
 
 void engine_reload(struct engine *e, struct config *config, struct tls_store *store)

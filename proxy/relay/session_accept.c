@@ -14,11 +14,18 @@
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
+static bool is_own(void *ctx, const char *domain)
+{
+	const struct session *s = ctx;
+	return config_find_domain(s->config, domain) != NULL;
+}
+
+/* Outbound streams have no backend. */
 static bool hosts(void *ctx, const char *domain)
 {
 	const struct session *s = ctx;
 	const struct config_domain *found = config_find_domain(s->config, domain);
-	return found != NULL && config_backend_address(found, s->role)->len > 0;
+	return found != NULL && (!role_is_inbound(s->role) || config_backend_address(found, s->role)->len > 0);
 }
 
 static void new_id(void *ctx, char out[NEG_ID_SIZE])
@@ -68,6 +75,8 @@ static void new_parser(struct session *s)
 void session_accept_begin(struct session *s, bool direct)
 {
 	struct neg_accept_params params = {
+	    .outbound = !role_is_inbound(s->role),
+	    .is_own = is_own,
 	    .content_ns = role_content_ns(s->role),
 	    .default_domain = s->config->domain_count == 1 ? s->config->domains[0].name : NULL,
 	    .direct_tls = direct,
@@ -182,6 +191,8 @@ static void act(struct session *s, const struct neg_action *a, struct strbuf *re
 		strbuf_clear(reply);
 		return;
 	case NEG_NAMELESS:
+		s->negotiation->nameless = true;
+		return;
 	case NEG_ACTION_KINDS:
 		return;
 	}
@@ -196,7 +207,8 @@ void session_accept_actions(struct session *s, const char *rest, size_t len)
 		act(s, &action, &reply, rest, len);
 	if (reply.len > 0 && s->state < SESSION_CLOSING) {
 		/* What goes out here before TLS is the header with our features; failures went out in failed(). */
-		s->starttls_advertised = s->starttls_advertised || s->starttls == STARTTLS_NOT_ATTEMPTED;
+		if (role_is_inbound(s->role) && s->starttls == STARTTLS_NOT_ATTEMPTED)
+			s->starttls_advertised = s->starttls_required = true;
 		leg_send(s->leg[LEG_ACCEPT], reply.data, reply.len);
 	}
 	strbuf_fini(&reply);
@@ -213,8 +225,10 @@ static void ready(struct session *s, const char *rest, size_t len)
 {
 	struct negotiation *n = s->negotiation;
 	remember_header(s);
-	s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
-	if (s->outer != NULL && strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
+	if (role_is_inbound(s->role))
+		s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
+	if (s->domain != NULL && s->tls[LEG_ACCEPT] != NULL &&
+	    strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
 		session_object(s, REASON_HEADER_SWITCH);
 	n->ready = false;
 	if (!strbuf_add(&n->early, rest, len)) {
@@ -222,7 +236,12 @@ static void ready(struct session *s, const char *rest, size_t len)
 		return;
 	}
 	await_backend(s);
-	session_dial(s);
+	if (!role_is_inbound(s->role))
+		session_route(s);
+	else if (role_is_s2s(s->role))
+		session_inbound_route(s);
+	else
+		session_dial(s);
 }
 
 /* Reads event by event; every event stops the parser, so that its actions are done before the next byte is looked at.
@@ -242,6 +261,11 @@ static void feed(struct session *s, const char *data, size_t len)
 		session_accept_actions(s, data, len);
 		if (n->ready) {
 			ready(s, data, len);
+			return;
+		}
+		if (n->nameless) {
+			remember_header(s);
+			session_hub_begin(s, data, len);
 			return;
 		}
 		more = result == XMLSTREAM_STOPPED && len > 0;
@@ -286,6 +310,7 @@ static void on_data(void *ctx, const void *data, size_t len)
 	case SESSION_ACCEPT:
 		feed(s, data, len);
 		return;
+	case SESSION_ROUTE:
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 	case SESSION_RECORD:
@@ -296,6 +321,9 @@ static void on_data(void *ctx, const void *data, size_t len)
 		return;
 	case SESSION_RELAY:
 		session_relay_data(s, LEG_ACCEPT, data, len);
+		return;
+	case SESSION_HUB:
+		session_hub_data(s, data, len);
 		return;
 	case SESSION_CLOSING:
 	case SESSION_DEAD:
@@ -308,11 +336,11 @@ static void on_secured(void *ctx)
 {
 	struct session *s = ctx;
 	struct ssl_st *ssl = leg_ssl(s->leg[LEG_ACCEPT]);
-	mem_free(s->outer);
-	s->outer = mem_zalloc(sizeof(*s->outer));
-	tls_facts_read(s->outer, ssl);
+	mem_free(s->tls[LEG_ACCEPT]);
+	s->tls[LEG_ACCEPT] = mem_zalloc(sizeof(*s->tls[LEG_ACCEPT]));
+	tls_facts_read(s->tls[LEG_ACCEPT], ssl);
 	shared_count(s->engine->slot, COUNTER_HANDSHAKES, 1);
-	if (s->outer->resumed)
+	if (s->tls[LEG_ACCEPT]->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
 	session_object(s, tls_objection(ssl));
 	session_object(s, session_verdict(s).reason);
@@ -346,6 +374,10 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 		session_relay_ended(s, LEG_ACCEPT, how, detail);
 		return;
 	}
+	if (s->state == SESSION_HUB) {
+		session_hub_ended(s, detail);
+		return;
+	}
 	if (session_proxy_cut(s))
 		return;
 	if (s->negotiation != NULL && negotiate_in_handshake(s->negotiation->accept))
@@ -362,7 +394,11 @@ static void on_connected(void *ctx)
 
 static void on_drained(void *ctx)
 {
-	session_relay_drained(ctx);
+	struct session *s = ctx;
+	if (s->state == SESSION_HUB)
+		session_hub_drained(s);
+	else
+		session_relay_drained(s);
 }
 
 static void on_closed(void *ctx)

@@ -72,7 +72,7 @@ BAD = {  # name: (old, new, appended, [(line, column or None, pattern)])
     "certificate of another": ("name: im.test", "name: elsewhere.test", "", [(None, None, r"elsewhere\.test")]),
     "two listeners on one address": ("domains:", "  - {role: c2s-inbound, address: '[::]:15222'}\ndomains:", "", [(4, None, r"15222")]),
     "plaintext to far away": ("127.0.0.1:25222", "192.0.2.1:25222", "", [(9, 12, r"allow-remote-plaintext")]),
-    "not in this version": ("", "", "dns: {timeout: 6s}\n", [(15, 16, r"timeout.*not available in this version")]),
+    "not in this version": ("", "", "admin: {metrics: \"127.0.0.1:9\"}\n", [(15, 18, r"metrics.*not available in this version")]),
     "a role without its backend": ("c2s-inbound", "s2s-inbound", "", [(9, 7, r"backend\.s2s.*127\.0\.0\.1:15269")]),
     "an exception without an excuse": ("", "", "peers:\n  - domain: old.test\n    tls: {profile: compat}\n",
                                        [(17, 10, r"peers\[0\]\.tls.*reason.*until: 2027-03-31")]),

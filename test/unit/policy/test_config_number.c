@@ -179,8 +179,6 @@ static void later(void **state)
 	    {"peers: []\ndns: {servers: [], trust-anchor: null, timeout: 5000ms}\n" REST, ""},
 	    {"peers: {domain: x}\n" REST,
 	     "1:8: \"peers\": found a block of keys, expected: list of blocks (example: [])"},
-	    {"dns: {servers: [x], trust-anchor: f, timeout: 6s}\n" REST,
-	     "1:16: " LATER("dns.servers") "\n1:35: " LATER("dns.trust-anchor") "\n1:47: " LATER("dns.timeout: 6s")},
 	    {"tls: {ca-file: c, crl-file: c}\n" REST, "1:29: " LATER("tls.crl-file")},
 	    {"peers: [{domain: x, tls: {ticket-lifetime: 1h, client-certificate: no, crl-file: c}}]\n" S2S,
 	     "1:44: " LATER("peers[0].tls.ticket-lifetime: 1h") "\n1:68: " LATER(

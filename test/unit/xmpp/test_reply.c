@@ -122,9 +122,9 @@ static void test_what_a_backend_left_out(void **state)
 
 	(void)state;
 	strbuf_init(&out, 4096);
-	reply_features_pre10(&out, "stream", false);
+	reply_features_pre10(&out, "stream", false, false);
 	check(&out, "<stream:features><auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>");
-	reply_features_pre10(&out, "", false);
+	reply_features_pre10(&out, "", false, false);
 	check(&out, "<features xmlns='" STREAMS "'><auth xmlns='http://jabber.org/features/iq-auth'/></features>");
 	reply_limits(&out, &limits);
 	check(&out, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>18446744073709551615</max-bytes></limits>");

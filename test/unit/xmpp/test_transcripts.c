@@ -113,6 +113,9 @@ static void take_action(struct run *r, const struct neg_action *a)
 	case NEG_READY:
 		log_line(&r->seen, "ready");
 		break;
+	case NEG_NAMELESS:
+		log_line(&r->seen, "nameless");
+		break;
 	case NEG_FAIL:
 		log_word(r, "fail", reason_info(a->reason)->word);
 		break;
@@ -219,19 +222,82 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 	log_word(ctx, culprit == INSPECT_INITIATOR ? "fail I" : "fail R", reason_info(reason)->word);
 }
 
+static enum inspect_pair pair_from_word(const char *word)
+{
+	static const char *const words[] = {[INSPECT_PAIR_ALLOW] = "allow",
+					    [INSPECT_PAIR_WAIT] = "wait",
+					    [INSPECT_PAIR_NOT_HOSTED] = "not-hosted",
+					    [INSPECT_PAIR_NOT_AUTHORIZED] = "not-authorized",
+					    [INSPECT_PAIR_OWN] = "own",
+					    [INSPECT_PAIR_NOT_OURS] = "not-ours"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i], word) == 0)
+			return (enum inspect_pair)i;
+	fail_msg("nobody says %s of a pair", word);
+	return INSPECT_PAIR_NOT_AUTHORIZED;
+}
+
+static enum inspect_pair op_pair(void *ctx, const char *from, const char *to)
+{
+	struct run *r = ctx;
+	char what[300];
+	const char *answer;
+
+	(void)snprintf(what, sizeof(what), "%s %s", from, to);
+	log_word(r, "pair", what);
+	answer = find_answer(r->s->pair, r->s->pairs, what);
+	return answer ? pair_from_word(answer) : INSPECT_PAIR_ALLOW;
+}
+
+static void op_proven(void *ctx, const char *from, const char *to, bool external)
+{
+	char what[300];
+
+	(void)snprintf(what, sizeof(what), "%s %s%s", from, to, external ? " external" : "");
+	log_word(ctx, "proven", what);
+}
+
+static void op_unproven(void *ctx, const char *from, const char *to, enum reason reason)
+{
+	char what[300];
+
+	(void)snprintf(what, sizeof(what), "%s %s %s", from, to, reason_info(reason)->word);
+	log_word(ctx, "unproven", what);
+}
+
+static bool op_translate(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE])
+{
+	struct run *r = ctx;
+	char what[160];
+	const char *known;
+
+	(void)snprintf(what, sizeof(what), "%s %s %s", id, from, to);
+	known = find_answer(r->s->known, r->s->ids, what);
+	if (known)
+		(void)snprintf(out, INSPECT_ID_SIZE, "%s", known);
+	return known != NULL;
+}
+
 static const struct inspect_ops ops = {.pass = op_pass,
 				       .reply = op_reply,
 				       .note = op_note,
 				       .authenticated = op_authenticated,
 				       .closed = op_closed,
+				       .pair = op_pair,
+				       .proven = op_proven,
+				       .unproven = op_unproven,
+				       .translate = op_translate,
 				       .blind = op_blind,
 				       .fail = op_fail};
 
 static void begin_inspector(struct run *r)
 {
 	const struct inspect_params params = {
-	    .content_ns = XMPP_NS_CLIENT,
-	    .domain = "im.example.com",
+	    .content_ns = r->s->server ? XMPP_NS_SERVER : XMPP_NS_CLIENT,
+	    .domain = r->s->domain,
+	    .remote_from = r->s->from[0] ? r->s->from : NULL,
+	    .remote = r->s->far_is_remote,
 	    .unauthenticated_limit = r->s->limit,
 	    .stanza_limit = r->s->stanza,
 	    .depth = 16,
@@ -257,12 +323,18 @@ static void begin_negotiator(struct run *r)
 	const struct neg_accept_params accept = {.content_ns = ns,
 						 .default_domain = s->default_domain[0] ? s->default_domain : NULL,
 						 .direct_tls = s->direct_tls,
+						 .outbound = s->outbound,
 						 .hosts = hosts,
+						 .is_own = hosts,
 						 .new_id = new_id,
 						 .log_state = log_state,
 						 .ctx = r};
 	const struct neg_connect_params connect = {.content_ns = ns,
 						   .tls = s->starttls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
+						   .direct_tls = s->direct_tls,
+						   .remote = s->remote[0] ? s->remote : NULL,
+						   .first_header = s->first_header.data,
+						   .first_header_len = s->first_header.len,
 						   .header = s->header.data,
 						   .header_len = s->header.len,
 						   .strip_compression = !s->keep_compression,
@@ -354,11 +426,60 @@ static void do_step(struct run *r, const struct step *step, size_t cut)
 	case STEP_END:
 		do_end(r, text);
 		break;
+	case STEP_DECIDE:
+		inspect_pair_decide(r->ins, pair_from_word(text));
+		break;
 	default:
 		fail_msg("no such step");
 	}
 	if (r->n)
 		drain(r);
+}
+
+static void starttls_words(const struct neg_starttls *f, struct strbuf *out)
+{
+	static const char *const answers[] = {"none", "proceed", "failure", "error", "closed", "silence", "garbage"};
+	_Static_assert(ARRAY_LEN(answers) == NEG_ANSWERS, "answer without a word");
+	const struct {
+		bool is;
+		const char *word;
+	} words[] = {{f->sent, "sent "},         {f->features, "features "}, {f->advertised, "advertised "},
+		     {f->required, "required "}, {f->mangled, "mangled "},   {f->version, "version "},
+		     {f->differs, "differs "}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strbuf_puts(out, words[i].is ? words[i].word : "");
+	strbuf_puts(out, answers[f->answer]);
+}
+
+static void features_words(const struct features *f, struct strbuf *out)
+{
+	strbuf_puts(out, f == NULL ? "none" : f->dialback ? "dialback" : f->iq_auth ? "iq-auth" : "others");
+}
+
+static void check_asked(struct run *r, const struct asked *a, int line)
+{
+	struct strbuf seen;
+
+	strbuf_init(&seen, 1024);
+	if (strcmp(a->question, "starttls") == 0)
+		starttls_words(negotiate_starttls(r->n), &seen);
+	else if (strcmp(a->question, "features") == 0)
+		features_words(negotiate_features(r->n), &seen);
+	else if (strcmp(a->question, "domain") == 0)
+		strbuf_puts(&seen, negotiate_domain(r->n));
+	else if (strcmp(a->question, "local") == 0)
+		strbuf_puts(&seen, negotiate_local(r->n));
+	else if (strcmp(a->question, "id") == 0)
+		strbuf_puts(&seen, negotiate_own_id(r->n));
+	else if (strcmp(a->question, "error") == 0)
+		strbuf_puts(&seen, xmpp_error_name(negotiate_peer_error(r->n)));
+	else
+		fail_msg("no question %s", a->question);
+	if (strcmp(strbuf_text(&seen), a->answer) != 0)
+		fail_msg("%s: %s: behind line %d: %s is \"%s\", not \"%s\"", r->s->file, r->s->name, line, a->question,
+			 strbuf_text(&seen), a->answer);
+	strbuf_fini(&seen);
 }
 
 static void check_step(struct run *r, const struct step *step, size_t cut)
@@ -372,6 +493,8 @@ static void check_step(struct run *r, const struct step *step, size_t cut)
 	if (step->state[0] && strcmp(step->state, negotiate_state(r->n)) != 0)
 		fail_msg("%s: %s: behind line %d: state %s, not %s", s->file, s->name, step->line,
 			 negotiate_state(r->n), step->state);
+	for (size_t i = 0; i < step->asked_count; i++)
+		check_asked(r, &step->asked[i], step->line);
 	if (step->wants && inspect_wants(r->ins, INSPECT_INITIATOR) != (step->wants == 'f'))
 		fail_msg("%s: %s: behind line %d, split at %zd: initiator is %s", s->file, s->name, step->line,
 			 (ssize_t)cut, step->wants == 'f' ? "held" : "free");
