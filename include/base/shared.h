@@ -29,10 +29,11 @@ enum shared_counter {
 	COUNTER_MECHANISMS_REFUSED, /* SASL attempts with one of policy.mechanisms-refused */
 	COUNTER_BYTES_IN,           /* plaintext bytes relayed from initiating entities */
 	COUNTER_BYTES_OUT,
-	COUNTER_WOULD_REFUSE,  /* mode monitor: what enforce would have refused */
-	COUNTER_ACCEPT_ERRORS, /* accept(2) failed: EMFILE and the like */
-	COUNTER_AUDIT_RECORDS, /* handed to the keeper */
-	COUNTER_AUDIT_LOST,    /* only where audit.on-failure is `continue` */
+	COUNTER_WOULD_REFUSE,      /* mode monitor: what enforce would have refused */
+	COUNTER_ACCEPT_ERRORS,     /* accept(2) failed: EMFILE and the like */
+	COUNTER_AUDIT_RECORDS,     /* handed to the keeper */
+	COUNTER_AUDIT_LOST,        /* only where audit.on-failure is `continue` */
+	COUNTER_OBSERVATIONS_LOST, /* of peers, likewise */
 	COUNTER_COUNT
 };
 
@@ -78,6 +79,10 @@ struct shared_keeper {
 	_Atomic uint32_t
 	    chain_at; /* the one that counts: a keeper killed while it writes the other leaves this whole */
 	struct shared_chain chain[2];
+	_Atomic uint32_t memory_failing;    /* 1: peer memory is in use and cannot be written now */
+	_Atomic uint64_t peers;             /* (domain, service) pairs remembered */
+	_Atomic uint64_t observations;      /* written since the start */
+	_Atomic uint64_t observations_lost; /* that could not be */
 };
 
 struct shared_ids;

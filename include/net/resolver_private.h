@@ -20,7 +20,7 @@ enum question_outcome { QUESTION_PACKET, QUESTION_BOGUS, QUESTION_FAILED };
 struct question_result {
 	enum question_outcome outcome;
 	bool secure;
-	bool stripped; /* BOGUS: there are no signatures at all, not even the root's: the resolver takes them out */
+	bool rootless; /* BOGUS: already the root's keys do not fit the anchor, or come without signatures */
 	const void *packet;
 	size_t len;
 };

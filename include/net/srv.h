@@ -21,6 +21,6 @@ typedef uint32_t srv_random_fn(void *ctx, uint32_t max);
  * Ascending priority; within one, a weighted draw without putting back. Both kinds of record are drawn together; where
  * one that begins with STARTTLS is drawn while one with direct TLS has the same weight, the latter takes its place.
  */
-void srv_order(struct srv_record *records, size_t count, srv_random_fn *random, void *ctx);
+void srv_order(struct srv_record *records, size_t count, srv_random_fn *chance, void *ctx);
 
 #endif

@@ -89,20 +89,19 @@ void config_block_free(const struct schema_block *block, void *slot);
 /* The system's certificate authorities into tls.ca_file, where a key asks for some and none were named. */
 void config_authorities_load(struct loader *loader, struct config *config);
 
-/* Would the settings of a rule let through what the common ones do not (peer.c)? */
-bool policy_tls_is_weaker(const struct config_tls *tls, const struct config_tls *common);
-
 /* config_resolvers.c: SCHEMA_SERVERS, as the functions of config_value.c's table. */
 void config_servers_value(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			  const struct key_path *path, void *slot);
 /* The system's resolvers and trust anchor, where a listener asks DNS and the file names none; the anchor checked. */
 void config_resolvers_load(struct loader *loader, struct config *config);
+/* Would the settings of a rule let through what the common ones do not (peer.c)? */
+bool policy_tls_is_weaker(const struct config_tls *tls, const struct config_tls *common);
 
 /* Rules between keys; findings that only follow from an earlier error are left out. */
 void config_check(const struct config *config, struct diag_list *diags);
 void config_check_domains(const struct config *config, struct diag_list *diags);
 void config_check_peers(const struct config *config, struct diag_list *diags);
 /* Would a connection to `to` come back to us? The number of the listener, or listener_count. */
-size_t config_find_loop(const struct config *config, const struct addr *to);
+size_t config_find_loop(const struct config *config, const struct addr *to, bool outbound_only);
 
 #endif

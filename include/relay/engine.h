@@ -29,7 +29,7 @@ struct engine_params {
 	unsigned worker; /* slot index */
 	struct audit_trail trail;
 	struct peer_recall recall;   /* what is remembered of remote domains: needed for every role but c2s-inbound */
-	struct resolver *resolver;   /* NULL: no role of this configuration needs DNS; outlives the engine */
+	struct resolver *resolver;   /* one for life, whatever a reload puts in it; outlives the engine */
 	void (*on_empty)(void *ctx); /* draining, and the last session is gone */
 	void *ctx;
 };
@@ -47,9 +47,6 @@ void engine_accept(struct engine *engine, size_t listener, int fd, const struct 
  * The numbers given to engine_accept are then those of the new configuration's listeners.
  */
 void engine_reload(struct engine *engine, struct config *config, struct tls_store *store);
-
-/* New sessions ask that one from now on. */
-void engine_set_resolver(struct engine *engine, struct resolver *resolver);
 
 /* No new sessions come; open ones may go on for timeouts.drain, then get <system-shutdown/>. on_empty is called when
  * none is left. */

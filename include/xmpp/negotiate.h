@@ -67,6 +67,8 @@ struct neg_accept_params {
 	/* Level may or none, or mode monitor: READY already by a plaintext header, also by one without version; the
 	 * backend's own features are then shown with STARTTLS added (inspect.h). */
 	bool plaintext_allowed;
+	/* Asked instead, with the header's `from` (NULL: none), where that may differ from peer to peer. */
+	bool (*takes_plaintext)(void *ctx, const char *from);
 	bool switch_allowed; /* mode monitor: inside TLS another of our domains than the certificate's may be named */
 	bool direct_tls;     /* TLS comes first: begin by waiting for _secured */
 	bool (*hosts)(void *ctx, const char *domain); /* normalised domain: is it one of ours on this role? */

@@ -51,6 +51,7 @@ struct negotiator {
 	char *default_domain;
 	bool (*is_own)(void *ctx, const char *domain);
 	bool outbound, plaintext_allowed, switch_allowed;
+	bool (*takes_plaintext)(void *ctx, const char *from);
 	char certificate_domain[XMPP_DOMAIN_SIZE]; /* "" before TLS */
 	char local[XMPP_DOMAIN_SIZE];              /* outbound between servers: of the header's `from` */
 	char own_id[NEG_ID_SIZE];

@@ -15,13 +15,21 @@
 #include "base/shared_private.h"
 
 static const char *const counter_names[] = {
-    [COUNTER_ACCEPTED] = "accepted",           [COUNTER_CLOSED] = "closed",
-    [COUNTER_ESTABLISHED] = "established",     [COUNTER_HANDSHAKES] = "handshakes",
-    [COUNTER_RESUMED] = "handshakes_resumed",  [COUNTER_HANDSHAKES_FAILED] = "handshakes_failed",
-    [COUNTER_AUTHENTICATED] = "authenticated", [COUNTER_MECHANISMS_REFUSED] = "mechanisms_refused",
-    [COUNTER_BYTES_IN] = "bytes_in",           [COUNTER_BYTES_OUT] = "bytes_out",
-    [COUNTER_WOULD_REFUSE] = "would_refuse",   [COUNTER_ACCEPT_ERRORS] = "accept_errors",
-    [COUNTER_AUDIT_RECORDS] = "audit_records", [COUNTER_AUDIT_LOST] = "audit_lost",
+    [COUNTER_ACCEPTED] = "accepted",
+    [COUNTER_CLOSED] = "closed",
+    [COUNTER_ESTABLISHED] = "established",
+    [COUNTER_HANDSHAKES] = "handshakes",
+    [COUNTER_RESUMED] = "handshakes_resumed",
+    [COUNTER_HANDSHAKES_FAILED] = "handshakes_failed",
+    [COUNTER_AUTHENTICATED] = "authenticated",
+    [COUNTER_MECHANISMS_REFUSED] = "mechanisms_refused",
+    [COUNTER_BYTES_IN] = "bytes_in",
+    [COUNTER_BYTES_OUT] = "bytes_out",
+    [COUNTER_WOULD_REFUSE] = "would_refuse",
+    [COUNTER_ACCEPT_ERRORS] = "accept_errors",
+    [COUNTER_AUDIT_RECORDS] = "audit_records",
+    [COUNTER_AUDIT_LOST] = "audit_lost",
+    [COUNTER_OBSERVATIONS_LOST] = "observations_lost",
 };
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) == COUNTER_COUNT, "counter without a name");
 

@@ -124,6 +124,20 @@ static void say_losing(struct worker *w)
 			 (unsigned long long)atomic_load(&slot->counter[COUNTER_AUDIT_LOST]));
 }
 
+/* With `refuse` nobody is told anything before the log works again: no reason to wake up. */
+static void tick_or_not(struct worker *w)
+{
+	static const struct timeval second = {.tv_sec = 1};
+	bool wanted = w->config->audit.on_failure == AUDIT_CONTINUE || courier_asks(w->courier);
+
+	if (wanted == (event_pending(w->tick, EV_TIMEOUT, NULL) != 0))
+		return;
+	if (wanted)
+		event_add(w->tick, &second);
+	else
+		event_del(w->tick);
+}
+
 /* After anything that may have moved records: who waits for what now? */
 static void settle(struct worker *w)
 {
@@ -131,6 +145,7 @@ static void settle(struct worker *w)
 		return;
 	pause_or_resume(w);
 	say_losing(w);
+	tick_or_not(w);
 	if (w->channel_out && courier_wants_write(w->courier))
 		event_add(w->channel_out, NULL);
 	if (w->draining && w->empty && courier_pending(w->courier) == 0) {
@@ -321,8 +336,6 @@ struct config *worker_read_config(const struct worker *w, int fd, struct errbuf 
 
 static int make_loop(struct worker *w)
 {
-	static const struct timeval second = {.tv_sec = 1};
-
 	w->base = event_base_new();
 	if (!w->base)
 		return -1;
@@ -332,10 +345,7 @@ static int make_loop(struct worker *w)
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	if (!w->control_in || !w->control_out || !w->wake || !w->tick)
 		return -1;
-	if (event_add(w->control_in, NULL) < 0)
-		return -1;
-	/* With `refuse` nobody is told anything before the log works again: no reason to wake up. */
-	return w->config->audit.on_failure == AUDIT_CONTINUE ? event_add(w->tick, &second) : 0;
+	return event_add(w->control_in, NULL);
 }
 
 static void make_courier(struct worker *w)
@@ -381,6 +391,7 @@ static int make_engine(struct worker *w, struct errbuf *err)
 	params.store = w->store;
 	params.resolver = w->resolver;
 	params.trail = courier_trail(w->courier);
+	params.recall = courier_recall(w->courier);
 	w->engine = engine_new(&params);
 	if (!w->engine)
 		errbuf_set(err, "the stream engine cannot be made");

@@ -35,7 +35,7 @@ struct inquiry {
 	struct lookup *lookup;
 	struct question *question; /* NULL: none is open */
 	enum outcome outcome;
-	bool secure, stripped;
+	bool secure, rootless;
 };
 
 struct srv_inquiry {
@@ -78,7 +78,7 @@ struct resolver {
 	struct dns_context *context; /* NULL: none is configured */
 	struct timeval timeout;
 	size_t count;
-	LIST_HEAD(, lookup) lookups;
+	LIST_HEAD(lookup_list, lookup) lookups;
 };
 
 static uint32_t random_up_to(void *ctx, uint32_t max)
@@ -117,7 +117,7 @@ static bool note(struct inquiry *inquiry, const struct question_result *result)
 	inquiry->question = NULL;
 	inquiry->outcome = outcomes[result->outcome];
 	inquiry->secure = result->secure;
-	inquiry->stripped = result->stripped;
+	inquiry->rootless = result->rootless;
 	if (--inquiry->lookup->open == 0)
 		wake(inquiry->lookup);
 	return result->outcome == QUESTION_PACKET;
@@ -230,9 +230,10 @@ static void set_targets(struct lookup *l)
 
 static const char *bogus_words(const struct inquiry *inquiry)
 {
-	if (inquiry->stripped)
-		return "the resolver's answers lack the DNSSEC signatures, even the root's: name another in "
-		       "dns.servers";
+	if (inquiry->rootless)
+		return "the root's DNSSEC keys are missing from the resolver's answers, or do not fit "
+		       "dns.trust-anchor: name "
+		       "another resolver in dns.servers, or bring the anchor up to date";
 	return "DNSSEC validation failed: the answer is forged, or the zone's signatures are broken";
 }
 

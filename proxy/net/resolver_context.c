@@ -38,7 +38,7 @@ struct dns_context {
 	struct ub_ctx *ub;
 	unsigned refs;
 	size_t count;
-	LIST_HEAD(, question) questions;
+	LIST_HEAD(question_list, question) questions;
 };
 
 static void forget(struct question *question)
@@ -57,7 +57,7 @@ static void judge(struct question_result *out, int rcode, const void *packet, in
 	*out = (struct question_result){.outcome = QUESTION_FAILED};
 	if (sec == BOGUS) {
 		out->outcome = QUESTION_BOGUS;
-		out->stripped = why != NULL && strstr(why, "trust anchor") != NULL;
+		out->rootless = why != NULL && strstr(why, "trust anchor") != NULL;
 	} else if (rcode == 0 && packet != NULL && len > 0) {
 		*out = (struct question_result){
 		    .outcome = QUESTION_PACKET, .secure = sec == SECURE, .packet = packet, .len = (size_t)len};
@@ -219,8 +219,8 @@ void dns_context_unref(struct dns_context **context)
 	*context = NULL;
 	if (!c || --c->refs > 0)
 		return;
-	LIST_FOREACH(question, &c->questions, entry)
-	question->done = NULL;
+	for (question = LIST_FIRST(&c->questions); question; question = LIST_NEXT(question, entry))
+		question->done = NULL;
 	if (c->ub)
 		ub_ctx_delete(c->ub);
 	while ((question = LIST_FIRST(&c->questions)) != NULL)

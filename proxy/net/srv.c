@@ -16,10 +16,10 @@ static void swap(struct srv_record *a, struct srv_record *b)
 	*b = kept;
 }
 
-static void shuffle(struct srv_record *records, size_t count, srv_random_fn *random, void *ctx)
+static void shuffle(struct srv_record *records, size_t count, srv_random_fn *chance, void *ctx)
 {
 	for (size_t i = count; i > 1; i--)
-		swap(&records[i - 1], &records[random(ctx, (uint32_t)(i - 1))]);
+		swap(&records[i - 1], &records[chance(ctx, (uint32_t)(i - 1))]);
 }
 
 static int by_priority(const void *a, const void *b)
@@ -39,14 +39,14 @@ static void zero_weights_first(struct srv_record *records, size_t count)
 			swap(&records[zeros++], &records[i]);
 }
 
-static size_t draw(const struct srv_record *records, size_t count, srv_random_fn *random, void *ctx)
+static size_t draw(const struct srv_record *records, size_t count, srv_random_fn *chance, void *ctx)
 {
 	uint32_t sum = 0, reached = 0, drawn;
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		sum += records[i].weight;
-	drawn = random(ctx, sum);
+	drawn = chance(ctx, sum);
 	for (i = 0; i + 1 < count; i++) {
 		reached += records[i].weight;
 		if (reached >= drawn)
@@ -71,15 +71,15 @@ static void bring_forward(struct srv_record *records, size_t at)
 		swap(&records[at - 1], &records[at]);
 }
 
-static void order_equals(struct srv_record *records, size_t count, srv_random_fn *random, void *ctx)
+static void order_equals(struct srv_record *records, size_t count, srv_random_fn *chance, void *ctx)
 {
-	shuffle(records, count, random, ctx);
+	shuffle(records, count, chance, ctx);
 	zero_weights_first(records, count);
 	for (; count > 1; records++, count--)
-		bring_forward(records, prefer_direct(records, count, draw(records, count, random, ctx)));
+		bring_forward(records, prefer_direct(records, count, draw(records, count, chance, ctx)));
 }
 
-void srv_order(struct srv_record *records, size_t count, srv_random_fn *random, void *ctx)
+void srv_order(struct srv_record *records, size_t count, srv_random_fn *chance, void *ctx)
 {
 	size_t begin = 0;
 
@@ -88,7 +88,7 @@ void srv_order(struct srv_record *records, size_t count, srv_random_fn *random, 
 	for (size_t i = 1; i <= count; i++) {
 		if (i < count && records[i].priority == records[begin].priority)
 			continue;
-		order_equals(records + begin, i - begin, random, ctx);
+		order_equals(records + begin, i - begin, chance, ctx);
 		begin = i;
 	}
 }

@@ -49,9 +49,9 @@ static void load_text(struct config *config, const struct file_source *source, c
 		return;
 	config_block_load(&loader, &schema_root, root, NULL, config);
 	config_authorities_load(&loader, config);
-	config_resolvers_load(&loader, config);
 	settle_listeners(config);
 	config_peers_settle(config);
+	config_resolvers_load(&loader, config);
 	config_check(config, diags);
 	tree_free(&root);
 }

@@ -64,6 +64,10 @@ static void check_outbound(const struct config_listener *listener, size_t at, st
 static void check_inbound(const struct config *config, const struct config_listener *listener, size_t at,
 			  struct diag_list *diags)
 {
+	if (listener->accept_from_count > 0)
+		diag_add(diags, DIAG_ERROR, listener->mark,
+			 "\"listeners[%zu].accept-from\" is for outbound roles: %s is for everybody", at,
+			 role_name((enum role)listener->role));
 	enum level level = (enum level)config->policy.level[listener->role];
 	const char *role = role_name((enum role)listener->role);
 	if (listener->tls == LISTENER_TLS_NONE && !level_allows_plaintext((enum mode)config->mode, level))
@@ -78,12 +82,6 @@ static void check_inbound(const struct config *config, const struct config_liste
 		    "\"listeners[%zu].intercept: redirect\" is for outbound roles: on %s streams go to the backend of "
 		    "their domain",
 		    at, role);
-	if (listener->accept_from_count > 0)
-		diag_add(diags, DIAG_ERROR, listener->mark,
-			 "\"listeners[%zu].accept-from\" is for outbound roles: %s is for everybody, and what they may "
-			 "do is "
-			 "in \"policy\"",
-			 at, role);
 	if (listener->next_hop != NEXT_HOP_DNS)
 		diag_add(
 		    diags, DIAG_ERROR, listener->next_hop_mark,
@@ -120,32 +118,31 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 	}
 }
 
-/* IPv4 lies behind 96 bits of mapping (base/cidr.c). */
-static bool names_everybody(const struct cidr *networks, size_t count)
+/* Everybody? IPv4 lies behind 96 bits of mapping (base/cidr.c). */
+static bool is_everybody(const struct cidr *nets, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (networks[i].bits == 0 || networks[i].bits == 96)
+	for (size_t i = 0; i < count; i++)
+		if (nets[i].bits == 0 || nets[i].bits == 96)
 			return true;
-	}
 	return false;
 }
 
-/* CLI-2: a network of everybody lets every client say that it is another one, and anybody speak for us. */
+/* CLI-2: a network of everybody lets every client say that it is another one; or, outbound, speak as our own domains.
+ */
 static void check_trust(const struct config *config, struct diag_list *diags)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
-		if (names_everybody(listener->accept_proxy, listener->accept_proxy_count))
+		if (is_everybody(listener->accept_proxy, listener->accept_proxy_count))
 			diag_add(
 			    diags, DIAG_WARNING, listener->mark,
 			    "\"listeners[%zu].accept-proxy-protocol\" believes everybody: any client can give itself "
 			    "any address; list the proxies in front only",
 			    i);
-		if (names_everybody(listener->accept_from, listener->accept_from_count))
+		if (is_everybody(listener->accept_from, listener->accept_from_count))
 			diag_add(diags, DIAG_WARNING, listener->mark,
-				 "\"listeners[%zu].accept-from\" is everybody: whoever reaches the port speaks for the "
-				 "local "
-				 "domains; list the legacy servers only",
+				 "\"listeners[%zu].accept-from\" lets everybody speak as your domains, with their "
+				 "certificates; list the legacy servers only",
 				 i);
 	}
 }

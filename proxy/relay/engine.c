@@ -95,11 +95,6 @@ void engine_accept(struct engine *e, size_t listener, int fd, const struct addr 
 	leg_io_flush(e->io);
 }
 
-void engine_set_resolver(struct engine *e, struct resolver *resolver)
-{
-	e->p.resolver = resolver;
-}
-
 void engine_reload(struct engine *e, struct config *config, struct tls_store *store)
 {
 	struct config *old_config = e->p.config;

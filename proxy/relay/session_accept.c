@@ -28,6 +28,18 @@ static bool hosts(void *ctx, const char *domain)
 	return found != NULL && (!role_is_inbound(s->role) || config_backend_address(found, s->role)->len > 0);
 }
 
+/* Between servers a rule of `peers` may allow it to one and not to another. What is claimed here holds for this
+ * plaintext stream alone: inside TLS all is asked anew (NEG-9). */
+static bool takes_plaintext(void *ctx, const char *from)
+{
+	struct session *s = ctx;
+	char domain[XMPP_DOMAIN_SIZE];
+	session_remote_free(s);
+	if (role_is_s2s(s->role) && from != NULL && jid_domain(from, domain))
+		session_remote_set(s, domain);
+	return session_allows_plaintext(s);
+}
+
 static void new_id(void *ctx, char out[NEG_ID_SIZE])
 {
 	(void)ctx;
@@ -80,7 +92,7 @@ void session_accept_begin(struct session *s, bool direct)
 	    .content_ns = role_content_ns(s->role),
 	    .default_domain = s->config->domain_count == 1 ? s->config->domains[0].name : NULL,
 	    .direct_tls = direct,
-	    .plaintext_allowed = session_allows_plaintext(s),
+	    .takes_plaintext = takes_plaintext,
 	    .switch_allowed = s->config->mode == MODE_MONITOR,
 	    .hosts = hosts,
 	    .new_id = new_id,
@@ -103,6 +115,15 @@ static void remember_header(struct session *s)
 	s->version10 = h != NULL && h->has_version;
 }
 
+/* What a peer claims to be may select weaker settings for its handshake: whether they were allowed is decided by the
+ * header inside TLS. */
+static struct ssl_st *accept_tls(struct session *s, const char *to)
+{
+	if (s->remote == NULL)
+		return tls_accept(s->store, s->role, to);
+	return tls_accept_peer(s->store, s->role, to, &s->remote->policy);
+}
+
 /*
  * NEG-7: before <proceed/> leaves, nothing but white space may stand behind <starttls/>, neither in what was read nor
  * in the kernel. Returns false when the stream has been failed for it; *reply_io is what would have been sent.
@@ -116,7 +137,7 @@ static bool upgrade(struct session *s, struct strbuf *reply, const char *rest, s
 		negotiate_injected(s->negotiation->accept);
 		return false;
 	}
-	struct ssl_st *ssl = tls_accept(s->store, s->role, negotiate_domain(s->negotiation->accept));
+	struct ssl_st *ssl = accept_tls(s, negotiate_domain(s->negotiation->accept));
 	if (ssl == NULL) {
 		strbuf_clear(reply);
 		session_close(s, REASON_INTERNAL, "cannot make a TLS context");
@@ -342,8 +363,10 @@ static void on_secured(void *ctx)
 	shared_count(s->engine->slot, COUNTER_HANDSHAKES, 1);
 	if (s->tls[LEG_ACCEPT]->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
+	session_remote_free(s);
 	session_object(s, tls_objection(ssl));
-	session_object(s, session_verdict(s).reason);
+	if (!role_is_s2s(s->role))
+		session_object(s, session_verdict(s).reason);
 	negotiate_secured(s->negotiation->accept, tls_certificate_domain(ssl));
 	session_accept_actions(s, NULL, 0);
 }

@@ -242,7 +242,9 @@ static void inbound_recalled(struct session *s)
 		session_remote_refused(s, verdict.reason);
 		return;
 	}
-	session_object(s, verdict.reason);
+	/* A plaintext stream may still become TLS: its first element tells (session_relay.c). */
+	if (leg_is_secured(s->leg[LEG_ACCEPT]))
+		session_object(s, verdict.reason);
 	session_dial(s);
 }
 

@@ -3,6 +3,7 @@
 #include "tls/state_private.h"
 
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/mem.h"
 
@@ -12,6 +13,9 @@ void tls_state_free(struct tls_state *state)
 		return;
 	state->release(&state->store);
 	mem_free(state->server_name);
+	mem_free(state->domain);
+	X509_free(state->refused);
+	mem_free(state->session_key);
 	mem_free(state);
 }
 

@@ -147,6 +147,11 @@ static void na_refuse_silent(struct negotiator *n, enum reason reason, enum xmpp
 	neg_fail(n, reason);
 }
 
+static bool takes_plaintext(const struct negotiator *n)
+{
+	return n->takes_plaintext ? n->takes_plaintext(n->ctx, n->header.from) : n->plaintext_allowed;
+}
+
 /* NEG-15, 16, 18 of a header in either state; the host (NEG-17) is the state's own business. */
 static enum reason check_header(const struct negotiator *n)
 {
@@ -155,7 +160,7 @@ static enum reason check_header(const struct negotiator *n)
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (stream_header_is_pre10(h) && !n->plaintext_allowed && !n->outbound)
+	if (stream_header_is_pre10(h) && !n->outbound && !takes_plaintext(n))
 		return REASON_PRE10_INITIATOR;
 	if (!h->has_version)
 		return REASON_NONE;
@@ -187,7 +192,7 @@ static void na_open(struct negotiator *n)
 		refuse(n, reason);
 		return;
 	}
-	if (n->plaintext_allowed) {
+	if (takes_plaintext(n)) {
 		neg_add(n, NEG_READY);
 		neg_enter(n, NA_READY);
 		return;
@@ -540,6 +545,7 @@ struct negotiator *negotiate_accept_new(const struct neg_accept_params *params)
 	n->is_own = params->is_own;
 	n->outbound = params->outbound;
 	n->plaintext_allowed = params->plaintext_allowed;
+	n->takes_plaintext = params->takes_plaintext;
 	n->switch_allowed = params->switch_allowed;
 	n->state = params->outbound ? NA_WAIT_OPEN_LEGACY : NA_WAIT_OPEN;
 	if (params->direct_tls)

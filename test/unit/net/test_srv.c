@@ -35,12 +35,12 @@ static uint32_t seeded(void *ctx, uint32_t max)
 	return (uint32_t)((*state >> 33) % ((uint64_t)max + 1));
 }
 
-#define STARTTLS(p, w, t)                                                \
-	{                                                                \
+#define STARTTLS(p, w, t)                                              \
+	{                                                              \
 		.priority = (p), .weight = (w), .port = 1, .target = t \
 	}
-#define DIRECT(p, w, t)                                                                      \
-	{                                                                                    \
+#define DIRECT(p, w, t)                                                                    \
+	{                                                                                  \
 		.priority = (p), .weight = (w), .port = 1, .direct_tls = true, .target = t \
 	}
 

@@ -59,11 +59,11 @@ static void outbound(void **state)
 	     "the legacy side"},
 	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24]"), ""},
 	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24, '::/0']"),
-	     "1:13: warning: \"listeners[0].accept-from\" is everybody: whoever reaches the port speaks for the local "
-	     "domains; list the legacy servers only"},
-	    {IN(", accept-from: [192.0.2.0/24]"), "1:13: \"listeners[0].accept-from\" is for outbound roles: "
-						  "c2s-inbound is for everybody, and what they may do "
-						  "is in \"policy\""},
+	     "1:13: warning: \"listeners[0].accept-from\" lets everybody speak as your domains, with their "
+	     "certificates; "
+	     "list the legacy servers only"},
+	    {IN(", accept-from: [192.0.2.0/24]"),
+	     "1:13: \"listeners[0].accept-from\" is for outbound roles: c2s-inbound is for everybody"},
 	    {IN(", intercept: redirect"),
 	     "1:68: \"listeners[0].intercept: redirect\" is for outbound roles: on c2s-inbound streams go to the "
 	     "backend of their domain"},

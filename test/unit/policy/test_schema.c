@@ -182,8 +182,6 @@ static void mdoc_has_every_key(void **state)
 	assert_has(text, ".Ss peers.tls\n");
 	assert_has(text, ".It Ic timeout\nHow long the SRV records of a domain may take, and then the addresses.\n"
 			 "Duration with ms, s, m, h, d, 100ms to 1h.\nDefault:\n.Ql 5s .\n");
-	assert_has(text, "HOST:PORT with a numeric host, or null.\nNot available in this version.\nDefault:\n.Ql null "
-			 ".\n");
 	assert_has(text, "See\n.Sx tls .\n");
 	free(text);
 }

@@ -273,6 +273,20 @@ static inline void far_saw(struct far *far, const char *text)
 	strbuf_clear(&far->seen);
 }
 
+/* The names of the tests. */
+#define A "a.example"
+#define A2 "a2.example"
+#define B "b.example"
+#define C "c.example"
+#define MESSAGE(from, to) "<message from='x@" from "/r' to='y@" to "'><body>hi</body></message>"
+
+static inline void prove(struct hub_world *w, struct far *far)
+{
+	far_saw(far, SPOKE_HEADER(A, B) RESULT(A, B));
+	far_send(w, far, REMOTE_HEADER("theirs") RESULT_IS("valid", B, A));
+	far_saw(&w->legacy, RESULT_IS("valid", B, A));
+}
+
 #define assert_id(w, from, to, theirs, known)                                                       \
 	do {                                                                                        \
 		char ours_[SHARED_ID_SIZE] = "";                                                    \
