@@ -38,7 +38,7 @@ enum schema_type {
 
 enum schema_flag {
 	SCHEMA_REQUIRED = 1 << 0,
-	SCHEMA_LATER = 1 << 1,    /* does not exist in this version: any value but the default is refused */
+	SCHEMA_LATER = 1 << 1,    /* not in this version: anything but null, the default, is refused */
 	SCHEMA_NO_STORE = 1 << 2, /* not in struct config; only together with SCHEMA_LATER */
 	SCHEMA_SECRET = 1 << 3,   /* FILE: holds a private key */
 	SCHEMA_ZERO = 1 << 4,     /* 0 is allowed beside min..max */

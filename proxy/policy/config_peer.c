@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "policy/config_private.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 
 #define DAY 86400
 
@@ -34,7 +34,9 @@ void config_pattern_load(struct loader *loader, const struct schema_row *row, co
 	if (text == NULL)
 		return;
 	size_t skip = strncmp(text, "*.", 2) == 0 ? 2 : 0;
-	if (strchr(text + skip, '*') != NULL || !domain_normalise(text + skip, domain))
+	bool ok = strchr(text + skip, '*') == NULL && domain_normalise(text + skip, domain) &&
+		  (skip == 0 || !domain_is_address(domain));
+	if (!ok)
 		refuse(loader, row, node, path, "is not a domain name, nor one with *. before it");
 	else
 		config_set_text(at(slot, row->offset), mem_printf("%.*s%s", (int)skip, text, domain));

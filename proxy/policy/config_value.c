@@ -372,36 +372,17 @@ static bool is_number(enum schema_type type)
 	return type <= SCHEMA_CHOICE;
 }
 
-static int64_t default_number(struct loader *loader, const struct schema_row *row)
-{
-	struct tree_node node = {.kind = TREE_SCALAR, .plain = true, .text = mem_strdup(row->dflt)};
-	int64_t value = 0;
-	(void)config_number(loader, row, &node, NULL, &value);
-	mem_free(node.text);
-	return value;
-}
-
-/* A row that does not exist yet: its default asks for nothing and is taken, anything else is refused. */
+/* What does not exist yet is null; anything else is refused, once it is a value of its kind at all. */
 static void check_later(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			const struct key_path *path)
 {
 	char name[KEY_PATH_SIZE];
-	const char *given = NULL;
-	if (schema_is_list(row->type) && node->kind != TREE_SEQUENCE) {
-		config_wrong_type(loader, row, node, path);
+	bool shown = is_number(row->type);
+	int64_t value;
+	if (tree_is_null(node) || (shown && config_number(loader, row, node, path, &value) != 0))
 		return;
-	}
-	if (is_number(row->type) && !(schema_nullable(row) && tree_is_null(node))) {
-		int64_t value;
-		if (config_number(loader, row, node, path, &value) != 0 ||
-		    (!schema_nullable(row) && value == default_number(loader, row)))
-			return;
-		given = node->text;
-	} else if (tree_is_null(node) || (node->kind == TREE_SEQUENCE && node->count == 0)) {
-		return;
-	}
-	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), given ? ": " : "",
-		 given ? given : "", schema_later);
+	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), shown ? ": " : "",
+		 shown ? node->text : "", schema_later);
 }
 
 /* Lists are as long as they are written; only `listeners` and `domains` must have something. */

@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "policy/config_private.h"
+#include "xmpp/domain.h"
 
 int policy_min_tls(const struct config_tls *tls)
 {
@@ -26,7 +27,8 @@ bool policy_pattern_matches(const char *pattern, const char *domain)
 		return strcmp(pattern, domain) == 0;
 	const char *tail = pattern + 1;
 	size_t tail_len = strlen(tail), len = strlen(domain);
-	return len > tail_len && strcmp(domain + len - tail_len, tail) == 0;
+	/* An address has no labels, though its text has dots. */
+	return len > tail_len && strcmp(domain + len - tail_len, tail) == 0 && !domain_is_address(domain);
 }
 
 static bool other_list(const char *own, const char *common)

@@ -226,10 +226,8 @@ static void write_row(struct writer *w, const struct schema_row *row)
 	if (row->dflt != NULL) {
 		member(w, "default");
 		scalar(w, row->dflt);
-	}
-	if (row->flags & SCHEMA_LATER) {
-		member(w, schema_is_list(row->type) ? "maxItems" : "const");
-		scalar(w, schema_is_list(row->type) || row->dflt == NULL ? "0" : row->dflt);
+		if (row->flags & SCHEMA_LATER)
+			fputs(", \"const\": null", w->out);
 	}
 	w->depth--;
 	line(w);

@@ -71,8 +71,6 @@ static void write_row(FILE *out, const struct schema_row *row, const char *below
 	text_line(out, row->help);
 	if (row->block == NULL)
 		write_facts(out, row);
-	else if (row->flags & SCHEMA_LATER)
-		fputs("Not available in this version.\n", out);
 	else if (row->flags & SCHEMA_REQUIRED)
 		fputs("Required.\n", out);
 	if (row->block != NULL)

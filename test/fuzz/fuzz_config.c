@@ -24,9 +24,18 @@ static char *memory_read(void *ctx, const char *path, int secret, size_t *len_ou
 {
 	const struct input *input = ctx;
 	(void)secret;
+	static const char resolvers[] = "nameserver 127.0.0.1\n";
+	static const char anchor[] =
+	    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n";
 	const uint8_t *from = (const uint8_t *)"certificate";
 	size_t len = 11;
-	if (strcmp(path, "/fuzz/portcullis.yaml") == 0) {
+	if (strstr(path, "resolv.conf") != NULL) {
+		from = (const uint8_t *)resolvers;
+		len = strlen(resolvers);
+	} else if (strstr(path, "root.key") != NULL) {
+		from = (const uint8_t *)anchor;
+		len = strlen(anchor);
+	} else if (strcmp(path, "/fuzz/portcullis.yaml") == 0) {
 		from = input->data;
 		len = input->size;
 	} else if (strstr(path, "missing") != NULL) {
@@ -46,6 +55,7 @@ static void check_listener(const struct config *config, const struct config_list
 	assert(config->domain_count > 0 || listener->role == ROLE_C2S_OUTBOUND);
 	if (role_is_inbound((enum role)listener->role)) {
 		assert(listener->intercept == INTERCEPT_NONE && listener->next_hop == NEXT_HOP_DNS);
+		assert(listener->accept_from_count == 0);
 		assert(
 		    listener->tls != LISTENER_TLS_NONE ||
 		    level_allows_plaintext((enum mode)config->mode, (enum level)config->policy.level[listener->role]));
@@ -110,6 +120,7 @@ static void check_loaded(const struct config *config)
 	for (size_t i = 0; i < config->peer_count; i++)
 		check_peer(config, &config->peers[i]);
 	assert(!config_has_peers(config) || config->tls.ca_file.len > 0);
+	assert(!config_needs_dns(config) || (config->dns.server_count > 0 && config->dns.trust_anchor.len > 0));
 	assert(config->limits.unauthenticated_stanza >= 10000);
 	assert(config->tls.min_version == 0 || config->tls.min_version >= 12);
 	assert(config->tls.profile != TLS_PROFILE_COMPAT);

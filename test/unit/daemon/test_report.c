@@ -37,7 +37,8 @@ static void test_findings(void **state)
 
 static const char federation[] =
     "listeners:\n- {role: s2s-outbound, address: \"127.0.0.1:25269\", intercept: redirect}\n"
-    "domains: [{name: example.com}]\ntls: {ca-file: /ca}\npolicy: {on-certificate-change: refuse}\npeers:\n"
+    "domains: [{name: example.com}]\ntls: {ca-file: /ca}\ndns: {servers: [127.0.0.1], trust-anchor: /anchor}\npolicy: "
+    "{on-certificate-change: refuse}\npeers:\n"
     "- {domain: \"*.partner.example\", level: may, reason: no TLS yet, until: 2027-03-31}\n"
     "- {domain: old.example, tls: {profile: compat}, reason: older, until: 2026-01-01}\n"
     "- domain: pinned.example\n  level: fingerprint\n  connect: \"[2001:db8::1]:5270\"\n  fingerprints:\n"
@@ -45,7 +46,11 @@ static const char federation[] =
 
 static char *read_text(void *ctx, const char *path, int secret, size_t *len_out, struct errbuf *err)
 {
-	const char *text = strcmp(path, "/p.yaml") == 0 ? federation : "authorities";
+	static const char anchor[] =
+	    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n";
+	const char *text = strcmp(path, "/p.yaml") == 0   ? federation
+			   : strcmp(path, "/anchor") == 0 ? anchor
+							  : "authorities";
 
 	(void)ctx;
 	(void)secret;

@@ -57,6 +57,13 @@ static void outbound(void **state)
 	     "1:13: \"listeners[0].accept-proxy-protocol\" is for inbound roles: on s2s-outbound no proxy stands "
 	     "before "
 	     "the legacy side"},
+	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24]"), ""},
+	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24, '::/0']"),
+	     "1:13: warning: \"listeners[0].accept-from\" lets everybody speak as your domains, with their "
+	     "certificates; "
+	     "list the legacy servers only"},
+	    {IN(", accept-from: [192.0.2.0/24]"),
+	     "1:13: \"listeners[0].accept-from\" is for outbound roles: c2s-inbound is for everybody"},
 	    {IN(", intercept: redirect"),
 	     "1:68: \"listeners[0].intercept: redirect\" is for outbound roles: on c2s-inbound streams go to the "
 	     "backend of their domain"},

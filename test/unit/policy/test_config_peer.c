@@ -67,7 +67,7 @@ static void patterns(void **state)
 	    {"'*.x.example'", "*.x.example"}, {"'*.X.Example.'", "*.x.example"},
 	    {"192.0.2.1", "192.0.2.1"},       {"'*.xn--bcher-kva.example'", "*.xn--bcher-kva.example"},
 	};
-	static const char *const bad[] = {"*", "*.", "*.*.x", "a.*.x", "*x.example", "a@x", "x/y", "."};
+	static const char *const bad[] = {"*", "*.", "*.*.x", "a.*.x", "*x.example", "a@x", "x/y", ".", "*.192.0.2.1"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		char *keys = mem_printf("domain: %s", good[i][0]);

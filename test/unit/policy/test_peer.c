@@ -27,6 +27,8 @@ static void patterns(void **state)
 	    {"*.x.example", ".x.example", false},
 	    {"*.x.example", "x.example.y", false},
 	    {"*.example", "example", false},
+	    {"*.2.1", "192.0.2.1", false},
+	    {"192.0.2.1", "192.0.2.1", true},
 	    {"*.example", "", false},
 	    {"x.example", "", false},
 	};
