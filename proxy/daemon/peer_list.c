@@ -30,7 +30,7 @@ static void put_time(json_t *object, const char *name, int64_t seconds)
 
 	clock_rfc3339(seconds * 1000000, text);
 	/* Peer memory counts in seconds. */
-	strcpy(text + strlen("2026-11-22T08:27:49"), "Z");
+	memcpy(text + strlen("2026-11-22T08:27:49"), "Z", sizeof("Z"));
 	json_object_set_new(object, name, json_string(text));
 }
 

@@ -100,32 +100,30 @@ static int put_peer(struct peer_store *store, const struct peer_observation *see
 	return peer_store_run(store, put, err);
 }
 
-/* Of the same certificate, or zeros. */
-static struct peer_certificate known_certificate(const struct peer_memory *known, const char *sha256)
+static const struct peer_certificate *known_certificate(const struct peer_memory *known, const char *sha256)
 {
-	struct peer_certificate none = {.accepted = false};
-
 	for (size_t i = 0; i < known->certificate_count; i++)
 		if (strcmp(known->certificate[i].sha256, sha256) == 0)
-			return known->certificate[i];
-	return none;
+			return &known->certificate[i];
+	return NULL;
 }
 
-static struct peer_certificate merge_certificate(const struct peer_memory *known, const struct peer_observation *seen)
+static void merge_certificate(struct peer_certificate *out, const struct peer_memory *known,
+			      const struct peer_observation *seen)
 {
-	struct peer_certificate old = known_certificate(known, seen->certificate.sha256), out = seen->certificate;
+	const struct peer_certificate *old = known_certificate(known, seen->certificate.sha256);
 
-	out.first_seen = out.last_seen = seen->when;
+	*out = seen->certificate;
+	out->first_seen = out->last_seen = seen->when;
 	/* The first one ever seen is what a later one is compared with. */
-	out.accepted |= known->certificate_count == 0;
-	if (old.sha256[0] == '\0')
-		return out;
-	out.accepted |= old.accepted;
-	out.first_seen = lesser(old.first_seen, seen->when);
-	out.last_seen = greater(old.last_seen, seen->when);
-	if (seen->when < old.last_seen)
-		memcpy(out.endpoint, old.endpoint, sizeof(out.endpoint));
-	return out;
+	out->accepted |= known->certificate_count == 0;
+	if (!old)
+		return;
+	out->accepted |= old->accepted;
+	out->first_seen = lesser(old->first_seen, seen->when);
+	out->last_seen = greater(old->last_seen, seen->when);
+	if (seen->when < old->last_seen)
+		memcpy(out->endpoint, old->endpoint, sizeof(out->endpoint));
 }
 
 static void bind_pair(struct peer_store *store, enum store_statement which, const struct peer_observation *seen)
@@ -143,11 +141,10 @@ static int trim_certificates(struct peer_store *store, const struct peer_observa
 }
 
 static int put_certificate(struct peer_store *store, const struct peer_observation *seen,
-			   const struct peer_memory *known, struct errbuf *err)
+			   const struct peer_certificate *c, struct errbuf *err)
 {
-	struct peer_certificate c = merge_certificate(known, seen);
-	const char *texts[] = {c.sha256, c.spki_sha256, c.subject, c.issuer, c.endpoint};
-	const int64_t numbers[] = {c.not_after, c.first_seen, c.last_seen, c.accepted};
+	const char *texts[] = {c->sha256, c->spki_sha256, c->subject, c->issuer, c->endpoint};
+	const int64_t numbers[] = {c->not_after, c->first_seen, c->last_seen, c->accepted};
 	enum store_statement put = STATEMENT_CERTIFICATE_PUT;
 	int at = 3;
 
@@ -156,7 +153,16 @@ static int put_certificate(struct peer_store *store, const struct peer_observati
 		peer_store_bind_text(store, put, at++, texts[i]);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		peer_store_bind_number(store, put, at++, numbers[i]);
-	if (peer_store_run(store, put, err) < 0)
+	return peer_store_run(store, put, err);
+}
+
+static int remember_certificate(struct peer_store *store, const struct peer_observation *seen,
+				const struct peer_memory *known, struct errbuf *err)
+{
+	struct peer_certificate merged;
+
+	merge_certificate(&merged, known, seen);
+	if (put_certificate(store, seen, &merged, err) < 0)
 		return -1;
 	return known->certificate_count == PEER_CERTIFICATES ? trim_certificates(store, seen, err) : 0;
 }
@@ -186,7 +192,7 @@ static int merge(struct peer_store *store, const struct peer_observation *seen, 
 	merge_peer(&known, seen);
 	if (put_peer(store, seen, &known, err) < 0)
 		return -1;
-	if (seen->has_certificate && put_certificate(store, seen, &known, err) < 0)
+	if (seen->has_certificate && remember_certificate(store, seen, &known, err) < 0)
 		return -1;
 	store->count += is_new;
 	return is_new && store->count > store->max ? forget_oldest(store, seen, err) : 0;

@@ -59,6 +59,9 @@ def begin_with(proxy, *domains):
     proxy.start()
     proxy.process.send_signal(signal.SIGTERM)
     assert proxy.process.wait(30) == 0
+    for reader in proxy.readers:
+        reader.join(5)
+    proxy.log.clear()  # the next "ready" is the next program's
     plant(proxy, *domains)
     return proxy.start()
 
@@ -157,6 +160,7 @@ def test_damaged_at_start(remembering):
         os.chown(database(proxy), pwd.getpwnam(account()).pw_uid, -1)
     start_fails(proxy, r"keeper cannot start: .*peers\.db: .* damaged: move it away and start again \(what is remembered is lost\)")
     os.rename(database(proxy), database(proxy) + ".bad")
+    proxy.log.clear()
     proxy.start()
     assert json.loads(peers(proxy, "list", "--json").stdout) == {"peers": []}
 

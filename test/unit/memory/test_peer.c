@@ -96,8 +96,8 @@ static void test_invalid(void **state)
 
 	(void)state;
 	REFUSED(seen.domain[0] = '\0');
-	REFUSED(strcpy(seen.domain, "Example.com"));
-	REFUSED(strcpy(seen.domain, "a@example.com"));
+	REFUSED(memcpy(seen.domain, "Example.com", 12));
+	REFUSED(memcpy(seen.domain, "a@example.com", 14));
 	REFUSED(memset(seen.domain, 'a', sizeof(seen.domain)));
 	REFUSED(seen.service = PEER_SERVICES);
 	REFUSED(seen.method = PEER_METHODS);
