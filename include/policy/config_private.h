@@ -102,6 +102,6 @@ void config_check(const struct config *config, struct diag_list *diags);
 void config_check_domains(const struct config *config, struct diag_list *diags);
 void config_check_peers(const struct config *config, struct diag_list *diags);
 /* Would a connection to `to` come back to us? The number of the listener, or listener_count. */
-size_t config_find_loop(const struct config *config, const struct addr *to);
+size_t config_find_loop(const struct config *config, const struct addr *to, bool outbound_only);
 
 #endif

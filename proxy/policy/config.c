@@ -168,14 +168,6 @@ struct config_domain config_domain_with(const struct config_domain *domain, size
 	return one;
 }
 
-bool config_has_peers(const struct config *config)
-{
-	for (size_t i = 0; i < config->listener_count; i++)
-		if (config->listeners[i].role != ROLE_C2S_INBOUND)
-			return true;
-	return false;
-}
-
 const struct addr *config_backend_address(const struct config_domain *domain, enum role role)
 {
 	static const struct addr none;

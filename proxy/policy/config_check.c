@@ -64,6 +64,10 @@ static void check_outbound(const struct config_listener *listener, size_t at, st
 static void check_inbound(const struct config *config, const struct config_listener *listener, size_t at,
 			  struct diag_list *diags)
 {
+	if (listener->accept_from_count > 0)
+		diag_add(diags, DIAG_ERROR, listener->mark,
+			 "\"listeners[%zu].accept-from\" is for outbound roles: %s is for everybody", at,
+			 role_name((enum role)listener->role));
 	enum level level = (enum level)config->policy.level[listener->role];
 	const char *role = role_name((enum role)listener->role);
 	if (listener->tls == LISTENER_TLS_NONE && !level_allows_plaintext((enum mode)config->mode, level))
@@ -114,22 +118,32 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 	}
 }
 
-/* CLI-2: a network of everybody lets every client say that it is another one. */
+/* Everybody? IPv4 lies behind 96 bits of mapping (base/cidr.c). */
+static bool is_everybody(const struct cidr *nets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (nets[i].bits == 0 || nets[i].bits == 96)
+			return true;
+	return false;
+}
+
+/* CLI-2: a network of everybody lets every client say that it is another one; or, outbound, speak as our own domains.
+ */
 static void check_trust(const struct config *config, struct diag_list *diags)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
-		for (size_t k = 0; k < listener->accept_proxy_count; k++) {
-			/* IPv4 lies behind 96 bits of mapping (base/cidr.c). */
-			if (listener->accept_proxy[k].bits != 0 && listener->accept_proxy[k].bits != 96)
-				continue;
+		if (is_everybody(listener->accept_proxy, listener->accept_proxy_count))
 			diag_add(
 			    diags, DIAG_WARNING, listener->mark,
 			    "\"listeners[%zu].accept-proxy-protocol\" believes everybody: any client can give itself "
 			    "any address; list the proxies in front only",
 			    i);
-			break;
-		}
+		if (is_everybody(listener->accept_from, listener->accept_from_count))
+			diag_add(diags, DIAG_WARNING, listener->mark,
+				 "\"listeners[%zu].accept-from\" lets everybody speak as your domains, with their "
+				 "certificates; list the legacy servers only",
+				 i);
 	}
 }
 

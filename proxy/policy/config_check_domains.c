@@ -128,12 +128,13 @@ static void check_certificate(const struct config *config, size_t at, struct dia
 }
 
 /* Equal, or a loopback port that an any-address listens on. */
-size_t config_find_loop(const struct config *config, const struct addr *to)
+size_t config_find_loop(const struct config *config, const struct addr *to, bool outbound_only)
 {
 	size_t i = 0;
 	for (; i < config->listener_count; i++) {
 		const struct addr *address = &config->listeners[i].address;
-		if (address->len == 0)
+		bool passed_by = outbound_only && role_is_inbound((enum role)config->listeners[i].role);
+		if (address->len == 0 || passed_by)
 			continue;
 		if (addr_equal(to, address) || (addr_is_local(to) && addr_clashes(to, address)))
 			break;
@@ -148,7 +149,7 @@ static void check_backend_address(const struct config *config, size_t at, size_t
 	const char *key = inbound[which].key;
 	char text[ADDR_TEXT_SIZE];
 	addr_text(address, text);
-	size_t loop = config_find_loop(config, address);
+	size_t loop = config_find_loop(config, address, false);
 	if (loop < config->listener_count)
 		diag_add(diags, DIAG_ERROR, *backend_mark(domain, which),
 			 "\"domains[%zu].backend.%s\": %s is where listeners[%zu] listens: the proxy would connect to "

@@ -88,9 +88,10 @@ static void check_connect(const struct config *config, size_t at, struct diag_li
 	    mem_printf("%s%s%s:%u", v6 ? "[" : "", rule->connect_host, v6 ? "]" : "", (unsigned)rule->connect_port);
 	struct addr addr;
 	const char *why;
-	/* A name is looked up when it is connected to, and what comes out is held against the listeners then. */
+	/* A name is looked up when it is connected to, and what comes out is held against the listeners then. Our own
+	 * inbound listener is no loop: two local domains may federate through it. */
 	size_t loop =
-	    addr_parse(&addr, text, false, &why) == 0 ? config_find_loop(config, &addr) : config->listener_count;
+	    addr_parse(&addr, text, false, &why) == 0 ? config_find_loop(config, &addr, true) : config->listener_count;
 	if (loop < config->listener_count)
 		diag_add(
 		    diags, DIAG_ERROR, rule->connect_mark,

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/mem.h"
 #include "policy/config_private.h"
+#include "xmpp/domain.h"
 
 #define DNS_PORT 53
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -81,13 +82,22 @@ void config_servers_value(struct loader *loader, const struct schema_row *row, c
 	*(size_t *)((char *)slot + row->also) = count;
 }
 
+/* Is there a rule whose `connect` may be a name? */
+static bool has_target(const struct config *config)
+{
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (config->peers[i].connect_host != NULL && !domain_is_address(config->peers[i].connect_host))
+			return true;
+	return false;
+}
+
 /* The listener that makes DNS needed, or NULL. */
 static const struct config_listener *asks_dns(const struct config *config)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *listener = &config->listeners[i];
 		bool outbound = listener->role == ROLE_S2S_OUTBOUND || listener->role == ROLE_C2S_OUTBOUND;
-		if (outbound && listener->next_hop == NEXT_HOP_DNS)
+		if (outbound && (listener->next_hop == NEXT_HOP_DNS || has_target(config)))
 			return listener;
 	}
 	return NULL;
