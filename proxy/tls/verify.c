@@ -93,8 +93,7 @@ static bool set_demands(X509_STORE_CTX *ctx)
 	X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
 	X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
 	X509_VERIFY_PARAM_set_time(param, (time_t)(clock_real_us() / 1000000));
-	return X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER) == 1 &&
-	       X509_VERIFY_PARAM_set_trust(param, X509_TRUST_SSL_SERVER) == 1;
+	return X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER) == 1;
 }
 
 /* CERT-7: who may sign certificates is an authority and proves no domain (RFC 6120 section 13.7.1.1). */

@@ -271,8 +271,11 @@ void inspect_pair_decide(struct inspector *ins, enum inspect_pair answer)
 	waiting = &ins->dir[inspect_other(d->side)];
 	if (!ins->ended && waiting->question.claim)
 		inspect_ask(waiting);
-	for (int side = 0; side < INSPECT_SIDES; side++)
+	for (int side = 0; side < INSPECT_SIDES; side++) {
 		run_later(&ins->dir[side]);
+		if (ins->dir[side].hold.len == 0)
+			inspect_wipe(&ins->dir[side].hold);
+	}
 }
 
 void inspect_rest(struct inspector *ins)

@@ -20,7 +20,8 @@ static uint64_t hash_of(const struct inspect_pairs *p, enum inspect_side side, c
 			const char *id)
 {
 	const char *part[] = {from, to, id};
-	uint64_t sum = siphash13(&p->key, &(char){side == INSPECT_INITIATOR ? 'i' : 'r'}, 1);
+	char kind = side == INSPECT_INITIATOR ? 'i' : 'r';
+	uint64_t sum = siphash13(&p->key, &kind, 1);
 
 	for (size_t i = 0; i < 3; i++) {
 		struct siphash_key next = {p->key.k0 ^ sum, p->key.k1};

@@ -10,13 +10,19 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import wait  # noqa: E402
+from harness import netns, wait  # noqa: E402
 from harness.backend import Backend  # noqa: E402
 from harness.client import Client  # noqa: E402
+from harness.dnslab import DnsLab  # noqa: E402
+from harness.gateway import Gateway  # noqa: E402
+from harness.legacy import LegacyBackend  # noqa: E402
 from harness.load import EchoBackend, Loop  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.prosody import Prosody  # noqa: E402
 from harness.proxy import BINARY, Portcullis  # noqa: E402
+from harness.remote import Remote  # noqa: E402
+from harness.world import World  # noqa: E402
+from harness.zoo import Zoo  # noqa: E402
 
 USERS = {"juliet": "r0m30myr0m30", "romeo": "c4pul3t", "nurse": "S3cr3t&<p\u00e4ss>w0rd"}
 
@@ -77,15 +83,14 @@ def echo(loop):
 
 
 @pytest.fixture
-def start(pki, request):
-    """start(backend_address, config={}, ...) -> a running Portcullis, stopped and checked at the end of the test."""
+def manage(request):
+    """manage(proxy) -> the proxy, running; stopped and checked at the end of the test."""
     request.node.proxies = started = []
 
-    def make(backend_address, run=True, **options):
-        proxy = Portcullis(pki, backend_address, **options)
+    def adopt(proxy, run=True):
         started.append(proxy)
         return proxy.start() if run else proxy
-    yield make
+    yield adopt
     try:
         for proxy in started:
             if not getattr(request.node, "failed", False) and proxy.process and proxy.process.poll() is None:
@@ -93,6 +98,14 @@ def start(pki, request):
     finally:
         for proxy in started:
             proxy.kill()
+
+
+@pytest.fixture
+def start(pki, manage):
+    """start(backend_address, config={}, ...) -> a running Portcullis."""
+    def make(backend_address, run=True, **options):
+        return manage(Portcullis(pki, backend_address, **options), run)
+    return make
 
 
 @pytest.fixture
@@ -117,3 +130,59 @@ def establish(backend, context):
         taken[0].take()
         return client, taken[0]
     return make
+
+
+# --- federation
+@pytest.fixture(scope="session")
+def zoo(pki):
+    return Zoo(pki)
+
+
+@pytest.fixture(scope="session")
+def remote_certificate(pki):
+    return pki.issue("remote.test", usage="serverAuth,clientAuth")
+
+
+@pytest.fixture
+def remote(pki, remote_certificate):
+    """remote(**script) -> a remote server that proves to be remote.test, unless its script says otherwise."""
+    started = []
+
+    def make(certificate=None, **script):
+        started.append(Remote(pki, certificate or remote_certificate, **script))
+        return started[-1]
+    yield make
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def legacy_backend():
+    b = LegacyBackend()
+    yield b
+    b.close()
+
+
+@pytest.fixture
+def gateway(pki, manage, legacy_backend):
+    """gateway(peers=[...], config={}, ...) -> portcullis between servers, for im.test."""
+    def make(peers=(), run=True, backend=None, **options):
+        return manage(Gateway(pki, backend or legacy_backend.address, peers, **options), run)
+    return make
+
+
+@pytest.fixture(scope="session")
+def dns():
+    lab = DnsLab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="session")
+def world(pki):
+    reason = netns.why_not()
+    if reason:
+        pytest.skip(reason)
+    made = World(pki)
+    yield made
+    made.close()

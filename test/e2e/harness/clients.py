@@ -63,12 +63,12 @@ class Process:
 
 
 class Slixmpp(Process):
-    """`echo`: answers every message to the sender's bare address. `resume`: XEP-0198."""
+    """`echo`: answers every message to the sender's bare address. `resume`: XEP-0198. `plain`: without TLS, as on the legacy
+    server's own machine. prefix: the command that it runs under (netns.Namespace.prefix)."""
 
-
-    def __init__(self, jid, password, port, pki, **options):
+    def __init__(self, jid, password, port, pki, prefix=(), **options):
         settings = dict(jid=jid, password=password, port=port, ca=pki.ca, **options)
-        super().__init__(["/usr/bin/python3", str(SOURCES / "talker.py"), json.dumps(settings)])
+        super().__init__([*prefix, "/usr/bin/python3", str(SOURCES / "talker.py"), json.dumps(settings)])
 
     def events(self, name):
         found = []
@@ -93,6 +93,12 @@ class Slixmpp(Process):
 
     def heard(self, text):
         self.wait_line(lambda _: [e for e in self.events("message") if e["body"] == text], f"the message {text!r}")
+
+    def bounced(self, text):
+        """The error that the message came back with: its condition and text."""
+        self.wait_line(lambda _: [e for e in self.events("bounced") if e["id"] == text], f"the bounce of {text!r}")
+        event = next(e for e in self.events("bounced") if e["id"] == text)
+        return event["condition"], event["text"]
 
 
 class Strophe(Process):

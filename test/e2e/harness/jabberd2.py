@@ -16,6 +16,7 @@ MOVED = ("/var/run/jabberd2", "/var/log/jabberd2", "/var/lib/jabberd2", INSTALLE
 
 class Jabberd2(Server):
     NAME = "jabberd2"
+    COMPONENTS = ("router", "sm", "c2s")
 
     def start(self):
         self.router_port = free_port()
@@ -23,7 +24,7 @@ class Jabberd2(Server):
         for name in ("router-users.xml", "router-filter.xml"):
             shutil.copy(os.path.join(INSTALLED, name), self.directory)
         self.database()
-        for name in ("router", "sm", "c2s"):
+        for name in self.COMPONENTS:
             self.run(f"jabberd2-{name}", "-c", self.write(name + ".xml", self.component(name)))
             if name == "router":
                 self.wait_port(self.router_port)

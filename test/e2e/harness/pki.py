@@ -20,19 +20,19 @@ class Pki:
                 "-subj", "/CN=portcullis test CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
                 "-keyout", self.ca_key, "-out", self.ca)
         for domain in DOMAINS:
-            self.issue(domain)
+            self.issue(domain, usage="serverAuth,clientAuth")
         self.issue("im.test", name="im-rsa", key=("-newkey", "rsa:2048"))
 
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def issue(self, domain, name=None, key=("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"), days=60, san=None):
+    def issue(self, domain, name=None, key=("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"), days=60, san=None, usage="serverAuth"):
         """NAME.pem (leaf, then the CA) and NAME.key; returns both paths."""
         name = name or domain
         leaf, private, chain = self.path(name + ".leaf"), self.path(name + ".key"), self.path(name + ".pem")
         openssl("req", "-x509", *key, "-noenc", "-days", str(days), "-subj", f"/CN={domain}", "-CA", self.ca,
                 "-CAkey", self.ca_key, "-addext", f"subjectAltName={san or 'DNS:' + domain}",
-                "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth",
+                "-addext", "basicConstraints=critical,CA:FALSE", "-addext", f"extendedKeyUsage={usage}",
                 "-addext", "keyUsage=digitalSignature", "-keyout", private, "-out", leaf)
         with open(chain, "w", encoding="ascii") as out:
             out.write(open(leaf, encoding="ascii").read() + open(self.ca, encoding="ascii").read())

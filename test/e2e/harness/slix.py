@@ -11,18 +11,22 @@ import sys
 import slixmpp
 
 
-def dial(client, host, port, direct=False):
-    """TLS or nothing, with either interface: since slixmpp 1.9 attributes say what may be tried."""
+# What slixmpp must be told before it says a password without TLS.
+UNENCRYPTED = {"feature_mechanisms": {f"unencrypted_{name}": True for name in ("plain", "digest", "scram", "cram")}}
+
+
+def dial(client, host, port, direct=False, plain=False):
+    """TLS or nothing (plain: no TLS), with either interface: since slixmpp 1.9 attributes say what may be tried."""
     if hasattr(client, "enable_direct_tls"):
-        client.enable_direct_tls, client.enable_starttls, client.enable_plaintext = direct, not direct, False
+        client.enable_direct_tls, client.enable_starttls, client.enable_plaintext = direct, not direct and not plain, plain
         client.connect(host, port)
     else:
-        client.connect((host, port), use_ssl=direct, force_starttls=not direct, disable_starttls=direct)
+        client.connect((host, port), use_ssl=direct, force_starttls=not direct and not plain, disable_starttls=direct or plain)
 
 
 class Talker(slixmpp.ClientXMPP):
-    def __init__(self, jid, password, peer, body, result):
-        super().__init__(jid, password)
+    def __init__(self, jid, password, peer, body, result, plain=False):
+        super().__init__(jid, password, plugin_config=UNENCRYPTED if plain else {})
         self.peer, self.body, self.result = peer, body, result
         self.heard = asyncio.get_event_loop().create_future()
         self.online = asyncio.get_event_loop().create_future()
@@ -53,10 +57,10 @@ class Talker(slixmpp.ClientXMPP):
 async def talk(c, result):
     pair = [(c["users"][0], c["users"][1]), (c["users"][1], c["users"][0])]
     talkers = [Talker(f"{me['user']}@{c['domain']}/{c.get('resource', 'e2e')}", me["password"],
-                      f"{other['user']}@{c['domain']}", me["body"], result) for me, other in pair]
+                      f"{other['user']}@{c['domain']}", me["body"], result, c.get("plain", False)) for me, other in pair]
     for talker in talkers:
         talker.ca_certs = c["ca"]
-        dial(talker, c.get("host", "127.0.0.1"), c["port"], c["direct"])
+        dial(talker, c.get("host", "127.0.0.1"), c["port"], c["direct"], c.get("plain", False))
     await asyncio.wait_for(asyncio.gather(*(t.online for t in talkers)), c["timeout"])
     for talker in talkers:
         talker.send_message(mto=talker.peer, mbody=talker.body, mtype="chat")

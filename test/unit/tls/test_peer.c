@@ -496,26 +496,31 @@ static void test_no_resumption_when_switched_off(void **state)
 	federation_free(config, store);
 }
 
-/* Mode monitor refuses nothing, on our own connections too: the facts tell. */
+/* Mode monitor refuses nothing, on our own connections too, whatever a rule says: the facts tell. */
 static void test_monitor_takes_what_there_is(void **state)
 {
 	struct config *config = federation_config();
+	struct config_peer *strict = certs_peer(config, "r.example", LEVEL_VERIFY);
 	struct tls_store *store;
-	struct tls_facts facts;
 	struct remote r = {0};
-	bool up;
-	SSL *ssl;
 
 	(void)state;
 	config->mode = MODE_MONITOR;
+	strict->tls.profile = TLS_PROFILE_MODERN;
 	store = federation_store(config);
 	remote_init(&r, TLS_server_method(), &cert_r, NULL);
 	SSL_CTX_set_max_proto_version(r.ctx, TLS1_1_VERSION);
-	ssl = connect_to(store, &r, policy_of(config, NULL, LEVEL_VERIFY), "r.example", &up);
-	assert_true(up);
-	tls_facts_read(&facts, ssl);
-	assert_string_equal(facts.version, "1.1");
-	SSL_free(ssl);
+	for (int i = 0; i < 2; i++) {
+		struct tls_facts facts;
+		bool up;
+		SSL *ssl = connect_to(store, &r, policy_of(config, i ? strict : NULL, LEVEL_VERIFY), "r.example", &up);
+
+		assert_true(up);
+		tls_facts_read(&facts, ssl);
+		assert_string_equal(facts.version, "1.1");
+		SSL_free(ssl);
+		remote_end(&r);
+	}
 	remote_fini(&r);
 	federation_free(config, store);
 }

@@ -175,6 +175,38 @@ static void test_weak_chain(void **state)
 	certs_free(&under_small);
 }
 
+/* CERT-8: it does not matter which way the issuer is limited; limits on other forms of names are none on DNS names. */
+static void test_limited_issuers(void **state)
+{
+	static const struct {
+		const char *limits;
+		bool good;
+	} rows[] = {
+	    {"permitted;DNS:other.example", false},
+	    {"excluded;DNS:other.example", false},
+	    {"excluded;IP:10.0.0.0/255.0.0.0", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct cert limited =
+		    certs_make(&(struct cert_spec){.cn = "limited", .ca = true, .limits = rows[i].limits}, &ca);
+		struct cert srv = certs_make(
+		    &(struct cert_spec){.cn = "x", .san = "otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.a.example"},
+		    &limited);
+		STACK_OF(X509) *chain = sk_X509_new_null();
+		struct tls_finding finding;
+
+		sk_X509_push(chain, limited.x509);
+		finding = judge(&srv, chain, "a.example");
+		assert_int_equal(finding.fault == NULL, rows[i].good);
+		assert_string_equal(finding.matched, rows[i].good ? "SRV-ID _xmpp-server.a.example" : "");
+		sk_X509_free(chain);
+		certs_free(&srv);
+		certs_free(&limited);
+	}
+}
+
 /* A rule has authorities of its own if their bytes differ from the common ones. */
 static void test_anchors_of_peers(void **state)
 {
@@ -228,6 +260,7 @@ int main(void)
 	    cmocka_unit_test(test_questions),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_weak_chain),
+	    cmocka_unit_test(test_limited_issuers),
 	    cmocka_unit_test(test_anchors_of_peers),
 	};
 

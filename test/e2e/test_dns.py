@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: MIT
+"""Where a remote domain's service is (RFC 6120 section 3.2, RFC 2782, XEP-0368; NEG-27), asked of a real resolver over signed
+zones: mixes of SRV records, targets that are dead, absent or forged, and resolvers that are dead, slow or lying."""
+import itertools
+import socket
+import time
+
+import pytest
+
+from harness import audit, liar, s2s
+from harness.gateway import peer
+from harness.legacy import Legacy
+from harness.wait import free_port
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def domain(pki):
+    """domain(zone) -> a new domain in that zone of the laboratory, and its certificate."""
+    def make(zone="example"):
+        name = f"d{next(NUMBERS)}.{zone}"
+        return name, pki.issue(name, usage="serverAuth,clientAuth")
+    return make
+
+
+def srv(name, port, target, priority=0, weight=0, kind="xmpp"):
+    return f"_{kind}-server._tcp.{name}. SRV {priority} {weight} {port} {target}"
+
+
+def reaches(proxy, name, server):
+    """A stream to that domain comes to that server; its record."""
+    legacy = Legacy(proxy.outbound).open(name)
+    guest = server.ready()
+    legacy.close()
+    record = proxy.wait_records("stream-established", xmpp__to=name)[-1]
+    assert audit.get(record, "destination.port") == server.port
+    return guest, record
+
+
+# --- answers as they should be
+def test_srv_and_address(gateway, remote, dns, domain):
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.service(name, "127.0.0.1", server.port)
+    guest, record = reaches(gateway(dns=dns), name, server)
+    guest.saw_only_starttls()
+    assert audit.get(record, "xmpp.dns.dnssec") == "secure" and audit.get(record, "xmpp.starttls.result") == "negotiated"
+
+
+def test_an_unsigned_zone_is_insecure_and_good(gateway, remote, dns, domain):
+    name, chain = domain("plain.example")
+    server = remote(certificate=chain)
+    dns.service(name, "127.0.0.1", server.port)
+    _, record = reaches(gateway(dns=dns), name, server)
+    assert audit.get(record, "xmpp.dns.dnssec") == "insecure"
+
+
+def test_direct_tls_comes_first_at_the_same_priority(gateway, remote, dns, domain):
+    name, chain = domain()
+    direct, other = remote(certificate=chain, direct=True), remote(certificate=chain)
+    dns.service(name, "127.0.0.1", other.port, direct=direct.port)
+    guest, record = reaches(gateway(dns=dns), name, direct)
+    assert (guest.server_name, guest.protocol) == (name, "xmpp-server")
+    assert audit.get(record, "xmpp.starttls.result") == "direct"
+    other.nobody()
+
+
+def test_priority_decides_across_both_kinds(gateway, remote, dns, domain):
+    name, chain = domain()
+    direct, other = remote(certificate=chain, direct=True), remote(certificate=chain)
+    dns.publish(srv(name, direct.port, f"x.{name}.", 20, kind="xmpps"), srv(name, other.port, f"x.{name}.", 10), f"x.{name}. A 127.0.0.1")
+    reaches(gateway(dns=dns), name, other)
+    direct.nobody()
+
+
+def test_direct_tls_alone(gateway, remote, dns, domain):
+    name, chain = domain()
+    server = remote(certificate=chain, direct=True)
+    dns.publish(srv(name, server.port, f"x.{name}.", kind="xmpps"), srv(name, 0, "."), f"x.{name}. A 127.0.0.1")
+    reaches(gateway(dns=dns), name, server)
+
+
+def test_no_direct_tls_by_a_dot(gateway, remote, dns, domain):
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.publish(srv(name, 0, ".", kind="xmpps"), srv(name, server.port, f"x.{name}."), f"x.{name}. A 127.0.0.1")
+    reaches(gateway(dns=dns), name, server)
+
+
+def test_ipv6_alone(gateway, remote, dns, domain):
+    name, chain = domain()
+    server = remote(certificate=chain, address="::1")
+    dns.publish(srv(name, server.port, f"x.{name}."), f"x.{name}. AAAA ::1")
+    _, record = reaches(gateway(dns=dns), name, server)
+    assert audit.get(record, "destination.ip") == "::1"
+
+
+def test_the_other_family_where_one_is_dead(gateway, remote, dns, domain):
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.publish(srv(name, server.port, f"x.{name}."), f"x.{name}. AAAA ::1", f"x.{name}. A 127.0.0.1")
+    reaches(gateway(dns=dns), name, server)
+
+
+def test_dead_targets_first(gateway, remote, dns, domain):
+    """Every candidate is tried: one that refuses, one without address, one that is no TLS server, then the good one."""
+    name, chain = domain()
+    useless, good = remote(certificate=chain, offer="absent", answer="failure"), remote(certificate=chain)
+    dns.publish(srv(name, free_port(), f"x.{name}.", 1), srv(name, 5269, f"nowhere.{name}.", 2), srv(name, useless.port, f"x.{name}.", 3),
+                srv(name, good.port, f"x.{name}.", 4), f"x.{name}. A 127.0.0.1")
+    reaches(gateway(dns=dns), name, good)
+    assert len(useless.guests) == 1
+
+
+def test_weights_share_the_streams(gateway, remote, dns, domain):
+    name, chain = domain()
+    servers = [remote(certificate=chain) for _ in range(2)]
+    dns.publish(*(srv(name, server.port, f"x.{name}.", 0, 10) for server in servers), f"x.{name}. A 127.0.0.1")
+    proxy = gateway(dns=dns)
+    for _ in range(20):
+        Legacy(proxy.outbound).open(name).close()
+    assert all(server.guests for server in servers), [len(server.guests) for server in servers]
+
+
+def test_no_srv_means_port_5269_of_the_domain(gateway, dns, domain):
+    """Nobody listens there on this machine's loopback address of the test's own; the record says where it was tried."""
+    name, _ = domain()
+    dns.publish(f"{name}. A 127.0.0.5")
+    proxy = gateway(dns=dns)
+    with socket.create_server(("127.0.0.5", 5269)) as listener:
+        listener.settimeout(10)
+        Legacy(proxy.outbound).begin(name)
+        listener.accept()[0].close()
+
+
+# --- nothing to be had
+def refused(proxy, name, word):
+    Legacy(proxy.outbound).begin(name).refused(word, 30)
+    record = proxy.wait_records("stream-refused", xmpp__to=name)[0]
+    assert record["event"]["code"] == word and audit.get(record, "xmpp.error") == "remote-connection-failed"
+
+
+def test_no_such_domain(gateway, dns):
+    refused(gateway(dns=dns), "nobody-at-all.example", "dns")
+
+
+def test_no_such_service(gateway, dns, domain):
+    """A target of "." is no reason to look for addresses of the domain (XEP-0368, RFC 2782)."""
+    name, _ = domain()
+    dns.publish(srv(name, 0, "."), f"{name}. A 127.0.0.1")
+    refused(gateway(dns=dns), name, "no-service")
+
+
+def test_srv_without_any_address_is_not_fallen_back_from(gateway, dns, domain):
+    name, _ = domain()
+    dns.publish(srv(name, 5269, f"nowhere.{name}."), f"{name}. A 127.0.0.1")
+    refused(gateway(dns=dns), name, "dns")
+
+
+def test_servfail(gateway, dns):
+    refused(gateway(dns=dns), "somebody.dead.example", "dns")
+
+
+def test_bogus(gateway, remote, dns, domain):
+    name, chain = domain("bogus.example")
+    server = remote(certificate=chain)
+    dns.service(name, "127.0.0.1", server.port)
+    proxy = gateway(dns=dns)
+    legacy = Legacy(proxy.outbound).begin(name)
+    data, _ = legacy.to_end(30)
+    assert data.endswith(s2s.told("dns-bogus")), data
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] in ("dns-bogus", "dns")
+    server.nobody()
+
+
+# --- resolvers that are not as they should be
+@pytest.fixture
+def resolver(dns):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(liar.Resolver(dns, *arguments, **options))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_dead_resolver(gateway, dns):
+    dns.freeze()
+    try:
+        proxy = gateway(dns=dns)
+        begun = time.monotonic()
+        refused(proxy, "somebody.example", "dns")
+        assert time.monotonic() - begun < 10
+    finally:
+        dns.freeze(False)
+
+
+def test_a_silent_resolver_holds_nobody_else_up(gateway, remote, resolver):
+    """Streams to peers that need no DNS go on meanwhile: nothing blocks the loop."""
+    mute = resolver(liar.silence)
+    server = remote()
+    proxy = gateway([peer("remote.test", server)], dns=mute, config={"workers": 1})
+    waiting = [Legacy(proxy.outbound).begin(f"w{n}.example") for n in range(20)]
+    for _ in range(3):
+        Legacy(proxy.outbound).open("remote.test", timeout=5).close()
+    for legacy in waiting:
+        legacy.refused("dns", 30)
+
+
+def test_a_slow_resolver(gateway, remote, dns, domain, resolver):
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.service(name, "127.0.0.1", server.port)
+    slow = resolver(delay=0.2)
+    reaches(gateway(dns=slow, config={"dns": {"timeout": "10s"}}), name, server)
+
+
+@pytest.mark.parametrize("lie", ["target", "address", "denial"])
+def test_a_lying_resolver(gateway, remote, dns, domain, resolver, lie):
+    """DNSSEC is checked here, not there."""
+    name, chain = domain()
+    good, evil = remote(certificate=chain), remote(certificate=chain)
+    dns.service(name, "127.0.0.1", good.port)
+    twist = {"target": liar.forge(f"_xmpp-server._tcp.{name}.", "SRV", f"0 0 {evil.port} xmpp.{name}."),
+             "address": liar.forge(f"xmpp.{name}.", "A", "127.0.0.9"), "denial": liar.deny(f"{name}.")}[lie]
+    proxy = gateway(dns=resolver(twist))
+    legacy = Legacy(proxy.outbound).begin(name)
+    data, _ = legacy.to_end(30)
+    assert data.endswith((s2s.told("dns-bogus"), s2s.told("dns"))), data
+    evil.nobody()
+    good.nobody()
+
+
+def test_a_lie_about_an_unsigned_zone_leads_to_somebody_who_cannot_prove(gateway, remote, dns, domain, resolver, zoo):
+    """DNSSEC cannot help there; the certificate does (CERT-1)."""
+    name, chain = domain("plain.example")
+    good, evil = remote(certificate=chain), remote(certificate=zoo.get("dns-id"))
+    dns.service(name, "127.0.0.1", good.port)
+    proxy = gateway(dns=resolver(liar.forge(f"_xmpp-server._tcp.{name}.", "SRV", f"0 0 {evil.port} xmpp.{name}.")))
+    Legacy(proxy.outbound).begin(name).refused("remote-unverified")
+    good.nobody()
+
+
+def test_what_is_asked(gateway, remote, dns, domain, resolver):
+    """NEG-41: SRV records and addresses, nothing else: no TXT of the removed _xmppconnect, and the root is not primed elsewhere."""
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.service(name, "127.0.0.1", server.port)
+    watching = resolver()
+    reaches(gateway(dns=watching), name, server)
+    assert f"_xmpps-server._tcp.{name}." in watching.asked and f"_xmpp-server._tcp.{name}." in watching.asked
+    assert not [asked for asked in watching.asked if "_xmppconnect" in asked]

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Real servers: legacy ones behind portcullis speak with modern ones and with each other, both ways. That they cannot without is in
+test_lab.py. The legacy servers' connections are led to portcullis by the packet filter, as the operator's guide has it."""
+import itertools
+
+import pytest
+
+from harness import audit
+from harness.gateway import HostGateway
+from harness.mitm import Mitm
+from harness.wait import SLOW, until
+
+NUMBERS = itertools.count(1)
+ON_A = {"montague.example": 15269, "abram.example": 25269, "gregory.example": 35269}
+ON_B = {"tybalt.example": 15269}
+
+
+class Gateways:
+    def __init__(self, world):
+        self.a = HostGateway(world, world.a, {domain: f"127.0.0.1:{port}" for domain, port in ON_A.items()})
+        self.b = HostGateway(world, world.b, {domain: f"127.0.0.1:{port}" for domain, port in ON_B.items()})
+        self.both = (self.a, self.b)
+
+    def of(self, domain):
+        return self.a if domain in ON_A else self.b
+
+
+@pytest.fixture(scope="module")
+def gateways(world):
+    made = Gateways(world)
+    try:
+        for proxy in made.both:
+            proxy.start().redirect()
+        yield made
+        world.leave()
+        for proxy in made.both:
+            proxy.stop()
+    finally:
+        for proxy in made.both:
+            proxy.kill()
+            proxy.undo_redirect()
+
+
+@pytest.fixture(autouse=True)
+def show_logs(request, gateways):
+    request.node.proxies = list(gateways.both)
+
+
+def deliver(world, sender, to):
+    text = f"word {next(NUMBERS)}"
+    heard = world.client(to)
+    world.client(sender).say(f"nurse@{to}", text)
+    try:
+        heard.heard(text)
+    except AssertionError as error:
+        logs = "\n".join(f"--- {domain}\n{world.server(domain).log()[-3000:]}" for domain in (sender, to))
+        raise AssertionError(f"{error}\n{logs}") from None
+
+
+MODERN = ("capulet.example", "escalus.example")
+PAIRS = [(legacy, modern) for legacy in ON_A for modern in MODERN]
+
+
+@pytest.mark.parametrize("legacy, modern", PAIRS)
+def test_legacy_to_modern_and_back(world, gateways, legacy, modern):
+    deliver(world, legacy, modern)
+    deliver(world, modern, legacy)
+    deliver(world, legacy, modern)
+    proxy = gateways.of(legacy)
+    out = proxy.wait_records("stream-established", xmpp__role="s2s-outbound", xmpp__from=legacy, xmpp__to=modern)[0]
+    expected = {"tls.version": "1.3", "xmpp.verification.method": "pkix", "xmpp.verification.matched": f"DNS-ID {modern}",
+                "xmpp.dns.dnssec": "secure", "xmpp.starttls.result": "negotiated"}
+    assert {name: audit.get(out, name) for name in expected} == expected
+    back = proxy.wait_records("stream-established", xmpp__role="s2s-inbound", xmpp__from=modern, xmpp__to=legacy)[0]
+    assert audit.get(back, "xmpp.verification.method") == "pkix" and audit.get(back, "tls.established") is True
+
+
+@pytest.mark.parametrize("legacy", ON_A)
+def test_legacy_to_legacy_over_two_proxies(world, gateways, legacy):
+    """Neither of them knows of TLS; between the proxies there is nothing else."""
+    deliver(world, legacy, "tybalt.example")
+    deliver(world, "tybalt.example", legacy)
+    for proxy, here, there in ((gateways.a, legacy, "tybalt.example"), (gateways.b, "tybalt.example", legacy)):
+        for role, sender, to in (("s2s-outbound", here, there), ("s2s-inbound", there, here)):
+            record = proxy.wait_records("stream-established", xmpp__role=role, xmpp__from=sender, xmpp__to=to)[0]
+            assert audit.get(record, "tls.version") == "1.3" and audit.get(record, "xmpp.verification.method") == "pkix"
+
+
+def test_many_words_keep_their_order(world, gateways):
+    heard = world.client("capulet.example")
+    first = next(NUMBERS)
+    texts = [f"burst {first} {n}" for n in range(50)]
+    for text in texts:
+        world.client("montague.example").say("nurse@capulet.example", text)
+    heard.heard(texts[-1])
+    assert [e["body"] for e in heard.events("message") if e["body"].startswith(f"burst {first} ")] == texts
+
+
+def test_an_unknown_user_bounces_through(world, gateways):
+    """The whole way and back: the stanza error is the remote server's own."""
+    client = world.client("montague.example")
+    text = f"word {next(NUMBERS)}"
+    client.say("nobody@capulet.example", text)
+    assert client.bounced(text)[0] == "service-unavailable"
+
+
+def test_a_domain_that_does_not_exist_bounces_at_once(world, gateways):
+    """The legacy server learns by a stream error what it would otherwise wait a minute and a half for."""
+    client = world.client("montague.example")
+    text = f"word {next(NUMBERS)}"
+    client.say("nobody@no-such-domain.example", text)
+    condition, _ = client.bounced(text)
+    assert condition in ("remote-server-not-found", "remote-server-timeout")
+    assert gateways.a.wait_records("stream-refused", xmpp__to="no-such-domain.example")[0]["event"]["code"] == "dns"
+
+
+def test_a_stripping_man_in_the_middle(world, gateways):
+    """On the path between the hosts: the words arrive, inside TLS, and the alarm is raised."""
+    proxy = gateways.a
+    mitm = Mitm(("10.90.1.10", 5269), strip=("feature",), namespace=world.net, address="0.0.0.0", port=16969)
+    world.net.nft("table ip mitm { chain pre { type nat hook prerouting priority -100; "
+                  "ip saddr 10.90.1.1 ip daddr 10.90.1.10 tcp dport 5269 redirect to :16969; } }")
+    try:
+        proxy.stop()
+        proxy.start()
+        deliver(world, "montague.example", "capulet.example")
+        record = proxy.wait_records("starttls-stripped", xmpp__to="capulet.example")[0]
+        assert (record["event"]["severity"], audit.get(record, "xmpp.starttls.result")) == (3, "stripped-negotiated")
+        assert mitm.edited and not [clear for clear in mitm.clear if b"<message" in clear or b"db:result" in clear]
+    finally:
+        world.net.check("nft", "delete", "table", "ip", "mitm")
+        mitm.close()
+
+
+def test_streams_come_back_after_a_restart(world, gateways):
+    """The proxy goes and comes; the servers open new streams when they have something to say."""
+    gateways.a.stop()
+    gateways.a.start()
+    until(lambda: gateways.a.status(), "the control socket", 10 * SLOW)
+    deliver(world, "capulet.example", "montague.example")
+    deliver(world, "montague.example", "capulet.example")

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""The laboratory of federation by itself, without portcullis: what it shows with the program in the middle is worth something
+only if these servers behave as they are said to."""
+import itertools
+import subprocess
+
+import dns.flags
+import dns.rcode
+import pytest
+
+from harness import netns, s2s, wire
+from harness.client import Client
+from harness.legacy import FEATURES_END
+from harness.mitm import Mitm
+from harness.wait import until
+
+NUMBERS = itertools.count(1)
+
+
+def test_dns_answers_are_secure_insecure_or_bogus(dns_lab):
+    dns_lab.service("one.example", "127.0.0.1", 5269)
+    dns_lab.service("one.plain.example", "127.0.0.1", 5269)
+    dns_lab.service("one.bogus.example", "127.0.0.1", 5269)
+    expected = {"one.example": ("NOERROR", True), "one.plain.example": ("NOERROR", False), "one.bogus.example": ("SERVFAIL", False),
+                "one.dead.example": ("SERVFAIL", False), "nobody.example": ("NXDOMAIN", True)}
+    for name, wanted in expected.items():
+        said = dns_lab.ask(f"_xmpp-server._tcp.{name}", "SRV")
+        assert (dns.rcode.to_text(said.rcode()), bool(said.flags & dns.flags.AD)) == wanted, name
+
+
+@pytest.fixture
+def dns_lab(request):
+    return request.getfixturevalue("dns")
+
+
+def test_the_scripted_server_with_openssl(remote, pki):
+    server = remote()
+    done = subprocess.run(("openssl", "s_client", "-connect", server.address, "-starttls", "xmpp-server", "-xmpphost", "remote.test",
+                           "-servername", "remote.test", "-verify_return_error", "-verify_hostname", "remote.test", "-CAfile", pki.ca),
+                          input="", capture_output=True, text=True, timeout=20)
+    assert "Verification: OK" in done.stdout, done.stdout + done.stderr
+    assert server.guests[0].first_byte == b"\x16"
+    assert server.failed().server_name == "remote.test"
+
+
+@pytest.mark.parametrize("offer, answer, rest", [
+    ("required", "failure", wire.TLS_FAILURE + wire.CLOSE), ("absent", "error", s2s.UNSUPPORTED), ("empty", "eof", b""),
+    ("offered", "inject", wire.PROCEED + s2s.FEATURES_DIALBACK), ("absent", "garbage", s2s.NOT_XML)])
+def test_how_the_scripted_server_answers(remote, offer, answer, rest):
+    server = remote(offer=offer, answer=answer)
+    with Client(server.port) as client:
+        client.send(s2s.header("remote.test"))
+        features = client.until(FEATURES_END)
+        assert (b"<starttls" in features) == (offer in ("required", "offered"))
+        assert (b"<required/>" in features) == (offer == "required")
+        client.send(wire.STARTTLS)
+        said = client.exactly(len(rest)) if rest else client.to_end()[0]
+        assert said == rest
+    guest = server.failed()
+    assert guest.prefix == s2s.header("remote.test") + wire.STARTTLS
+
+
+@pytest.fixture
+def mitm():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Mitm(*arguments, **options))
+        return made[-1]
+    yield make
+    for relay in made:
+        relay.close()
+
+
+def test_the_man_in_the_middle_edits_what_is_not_encrypted(remote, mitm, pki):
+    server = remote()
+    relay = mitm(("127.0.0.1", server.port), strip=("feature", "version"))
+    client = Client(relay.port)
+    client.send(s2s.header("remote.test"))
+    header = client.until(wire.HEADER_PATTERN)
+    assert s2s.value(header, "version") is None
+    assert client.until(FEATURES_END) == b"<stream:features></stream:features>"
+    client.send(wire.STARTTLS)
+    assert client.until(wire.PROCEED) == wire.PROCEED
+    client.handshake(pki.context(), "remote.test")
+    client.send(s2s.header("remote.test"))
+    assert s2s.value(client.until(wire.HEADER_PATTERN), "version") == "1.0"
+    assert server.ready().server_name == "remote.test"
+    assert relay.clear == [s2s.header("remote.test") + wire.STARTTLS] and relay.edited == 2
+    client.close()
+
+
+@pytest.mark.parametrize("strip, answer, expected", [
+    (("required",), None, s2s.FEATURES_STARTTLS), ((), "garbage", wire.PROCEED + s2s.NOT_XML),
+    ((), "inject", wire.PROCEED + s2s.FEATURES_DIALBACK), ((), "failure", wire.TLS_FAILURE + wire.CLOSE)])
+def test_other_edits(remote, mitm, strip, answer, expected):
+    relay = mitm(("127.0.0.1", remote().port), strip=strip, answer=answer)
+    with Client(relay.port) as client:
+        client.send(s2s.header("remote.test"))
+        client.until(wire.HEADER_PATTERN)
+        features = client.until(FEATURES_END)
+        if strip:
+            assert features == expected
+            return
+        client.send(wire.STARTTLS)
+        assert client.exactly(len(expected)) == expected
+
+
+def test_hosts_see_each_other_and_nothing_else():
+    reason = netns.why_not()
+    if reason:
+        pytest.skip(reason)
+    network = netns.Network("10.90.1.53")
+    try:
+        one, two = network.host("one", 1, 11), network.host("two", 2)
+        assert one.check("cat", "/etc/resolv.conf") == "nameserver 10.90.1.53\n"
+        for address in ("10.90.1.1", "10.90.1.11", "fd90:1::1"):
+            assert "dev eth0" in two.check("ip", "route", "get", address)
+        with one.inside():
+            import socket
+            listener = socket.create_server(("10.90.1.11", 5269))
+        with two.inside():
+            socket.create_connection(("10.90.1.11", 5269), 5).close()
+        assert listener.accept()[1][0] == "10.90.1.2"
+        listener.close()
+        assert "default" not in one.check("ip", "route")
+    finally:
+        network.close()
+    assert not [name for name in netns.processes(one.name)]
+
+
+def delivered(world, sender, to):
+    """A message between the nurses of two domains; True once it is there."""
+    text = f"word {next(NUMBERS)}"
+    heard = world.client(to)
+    world.client(sender).say(f"nurse@{to}", text)
+    heard.heard(text)
+    return True
+
+
+def test_modern_servers_federate(world):
+    assert delivered(world, "capulet.example", "escalus.example")
+    assert delivered(world, "escalus.example", "capulet.example")
+
+
+@pytest.fixture
+def exposed(world):
+    """The legacy server where DNS says that it is, without anybody in between."""
+    relay = Mitm(("127.0.0.1", world.server("montague.example").s2s_port), namespace=world.a, address="10.90.1.1", port=5269)
+    yield relay
+    relay.close()
+    world.forget("montague.example", "capulet.example")
+
+
+def test_a_legacy_server_cannot_federate_by_itself(world, exposed):
+    """Towards it: <starttls/> is not understood, the message bounces. From it: its key goes out in plaintext, and is refused."""
+    capulet, montague = world.client("capulet.example"), world.client("montague.example")
+    text = f"word {next(NUMBERS)}"
+    capulet.say("nurse@montague.example", text)
+    condition, why = capulet.bounced(text)
+    assert (condition, "unsupported-stanza-type" in why) == ("remote-server-timeout", True)
+    assert wire.STARTTLS in exposed.clear[0]
+    text = f"word {next(NUMBERS)}"
+    montague.say("nurse@capulet.example", text)
+    until(lambda: "sent dialback key on outgoing s2s stream" in world.server("montague.example").log(), "the key in plaintext")
+    assert text not in [e["body"] for e in capulet.events("message")]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""What is remembered of remote domains (STRIP-7, LOG-6), across restarts and kills: a certificate that changed is said once, a
+peer that had TLS and no longer has it is an alarm, `peers accept` and `peers forget` are obeyed at once."""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness import audit, s2s, wire
+from harness.gateway import EXCUSE, peer
+from harness.legacy import Legacy
+from harness.peer import Peer, context
+from harness.wait import until
+from harness.zoo import fingerprints
+
+REMOTE = "remote.test"
+ENCRYPT = {"policy": {"s2s-outbound": "encrypt", "s2s-inbound": "encrypt"}}
+
+
+@pytest.fixture
+def renewed(pki):
+    """Another good certificate of the same domain, with another key."""
+    return pki.issue(REMOTE, name="renewed-remote", usage="serverAuth,clientAuth")
+
+
+@pytest.fixture
+def unproven(zoo):
+    """Two certificates that prove nothing, of different keys, for one domain."""
+    return [zoo.issue(f"unproven-{n}", REMOTE, f"subjectAltName=DNS:{REMOTE}\n", None) for n in (1, 2)]
+
+
+def talk(proxy, server):
+    """One stream, closed in order."""
+    legacy = Legacy(proxy.outbound).open(REMOTE)
+    guest = server.ready()
+    legacy.dialback(guest)
+    legacy.send(wire.CLOSE)
+    guest.until(wire.CLOSE)
+    guest.send(wire.CLOSE)
+    guest.close()
+    legacy.to_end()
+    proxy.wait_records("stream-closed", len(server.guests))
+    return proxy.records("stream-established")[-1]
+
+
+def shown(proxy, domain=REMOTE, command="show", expect=0):
+    done = proxy.cli("peers", command, domain, "--json")
+    assert done.returncode == expect, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+def until_shown(proxy, text):
+    return until(lambda: text in shown(proxy), f"{text} in the peer memory")
+
+
+def test_a_renewed_certificate_is_news_once(gateway, remote, remote_certificate, renewed):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)])
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(remote_certificate[0])[0])
+    server.certificate = renewed
+    talk(proxy, server)
+    record = proxy.wait_records("certificate-changed")[0]
+    previous = json.dumps(record["xmpp"]["peer"]["previous"])
+    assert fingerprints(remote_certificate[0])[0] in previous
+    assert audit.get(record, "tls.server.hash.sha256") == fingerprints(renewed[0])[0]
+    assert record["event"]["severity"] == 1, "a change that verifies is news, not an alarm"
+    until_shown(proxy, fingerprints(renewed[0])[0])
+    talk(proxy, server)
+    server.certificate = remote_certificate  # a site with two nodes
+    talk(proxy, server)
+    assert len(proxy.records("certificate-changed")) == 1
+
+
+def restart(proxy, how):
+    if how == "stop":
+        proxy.stop()
+    else:
+        # Everything at once, as when the machine's memory runs out; what was acknowledged must be there afterwards.
+
+        children = [int(pid) for pid in subprocess.run(["pgrep", "-P", str(proxy.process.pid)], capture_output=True, text=True).stdout.split()]
+        for pid in [proxy.process.pid] + children:
+            os.kill(pid, signal.SIGKILL)
+        proxy.process.wait()
+    if os.path.exists(proxy.socket):
+        os.unlink(proxy.socket)
+    proxy.start()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_memory_survives(gateway, remote, remote_certificate, renewed, how):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)], config={"audit": {"chain": False}})
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(remote_certificate[0])[0])
+    restart(proxy, how)
+    assert fingerprints(remote_certificate[0])[0] in shown(proxy)
+    server.certificate = renewed
+    talk(proxy, server)
+    assert fingerprints(remote_certificate[0])[0] in json.dumps(proxy.wait_records("certificate-changed")[0]["xmpp"]["peer"]["previous"])
+
+
+def test_memory_survives_a_killed_keeper(gateway, remote, remote_certificate):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)])
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(remote_certificate[0])[0])
+    keeper = proxy.status()["keeper"]["pid"]
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: proxy.status()["keeper"]["pid"] not in (keeper, 0, None), "another keeper")
+    assert fingerprints(remote_certificate[0])[0] in shown(proxy)
+    talk(proxy, server)
+    assert not proxy.records("certificate-changed")
+
+
+def test_a_change_that_nothing_verifies_is_refused_until_accepted(gateway, remote, unproven):
+    server = remote(certificate=unproven[0])
+    config = dict(ENCRYPT, policy=dict(ENCRYPT["policy"], **{"on-certificate-change": "refuse"}))
+    proxy = gateway([peer(REMOTE, server)], config=config)
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(unproven[0][0])[0])
+    server.certificate = unproven[1]
+    for _ in range(2):
+        Legacy(proxy.outbound).begin(REMOTE).refused("certificate-changed")
+    record = proxy.wait_records("certificate-changed")[0]
+    assert record["event"]["severity"] == 2
+    assert proxy.wait_records("stream-refused", 2)[0]["event"]["code"] == "certificate-changed"
+    until_shown(proxy, fingerprints(unproven[1][0])[0])
+    shown(proxy, command="accept")
+    talk(proxy, server)
+    server.certificate = unproven[0]
+    talk(proxy, server)
+
+
+def test_a_change_that_nothing_verifies_is_a_warning_by_default(gateway, remote, unproven):
+    server = remote(certificate=unproven[0])
+    proxy = gateway([peer(REMOTE, server)], config=ENCRYPT)
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(unproven[0][0])[0])
+    server.certificate = unproven[1]
+    talk(proxy, server)
+    assert proxy.wait_records("certificate-changed")[0]["event"]["severity"] == 2
+
+
+def test_forget(gateway, remote, renewed):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)])
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    shown(proxy, command="forget")
+    shown(proxy, expect=1)
+    server.certificate = renewed
+    talk(proxy, server)
+    assert not proxy.records("certificate-changed")
+    assert REMOTE in proxy.cli("peers", "list").stdout
+
+
+def test_stripping_weighs_more_after_tls_was_seen(gateway, remote):
+    """RFC 7457 section 2.2: to who never saw TLS it may be a server without; to who did it is an attack."""
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)])
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    restart(proxy, "stop")
+    server.offer, server.answer = "absent", "failure"
+    Legacy(proxy.outbound).begin(REMOTE).refused("no-tls")
+    record = proxy.wait_records("starttls-stripped")[0]
+    assert (record["event"]["severity"], audit.get(record, "xmpp.starttls.result")) == (3, "stripped-failed")
+
+
+def test_going_on_in_plaintext_where_tls_was_is_a_downgrade(gateway, remote):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server, level="may", **EXCUSE)])
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    server.offer, server.answer, server.plain_from = "absent", "failure", 2
+    talk(proxy, server)
+    assert proxy.wait_records("tls-downgraded")[0]["event"]["severity"] == 3
+
+
+def test_verification_that_was_and_no_longer_is(gateway, remote, unproven):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)], config=ENCRYPT)
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    server.certificate = unproven[0]
+    talk(proxy, server)
+    assert proxy.wait_records("tls-downgraded")
+    assert proxy.wait_records("certificate-changed")[0]["event"]["severity"] == 2
+
+
+def test_who_comes_is_remembered_too(gateway, legacy_backend, pki, unproven):
+    """One memory for both directions: the certificate is the domain's."""
+    proxy = gateway(config=ENCRYPT)
+    for number, chain in enumerate(unproven):
+        visitor = Peer(proxy.inbound).secure(context(pki, chain)).begin()
+        server = legacy_backend.greet_server()
+        visitor.opened()
+        visitor.dialback(server)
+        visitor.close()
+        proxy.wait_records("stream-closed", number + 1)
+        until_shown(proxy, fingerprints(chain[0])[0])
+    record = proxy.wait_records("certificate-changed")[0]
+    assert fingerprints(unproven[0][0])[0] in json.dumps(record["xmpp"]["peer"]["previous"])
+
+
+def test_no_word_of_what_was_said_is_kept(gateway, remote):
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)])
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    proxy.stop()
+    for root, _, names in os.walk(proxy.config["state-directory"]):
+        for name in names:
+            with open(os.path.join(root, name), "rb") as file:
+                data = file.read()
+            assert s2s.KEY.encode() not in data and b"juliet" not in data
+            assert os.stat(os.path.join(root, name)).st_mode & 0o077 == 0, name

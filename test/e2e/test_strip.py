@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""Somebody takes <starttls/> away (RFC 7590 section 3.1, STRIP-1 to 12). TLS is asked for all the same; what came of it is
+told from what did not; plaintext holds a header and <starttls/> in any case (section 5, vector 7)."""
+import re
+
+import pytest
+
+from harness import audit, s2s, wire
+from harness.client import Client
+from harness.gateway import EXCUSE, peer
+from harness.legacy import Legacy
+from harness.mitm import Mitm
+from harness.peer import Peer, context
+
+IMPATIENT = {"timeouts": {"connect": "2s"}}
+
+
+@pytest.fixture
+def mitm():
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Mitm(*arguments, **options))
+        return made[-1]
+    yield make
+    for relay in made:
+        relay.close()
+
+
+def told_of(proxy, action="starttls-stripped"):
+    """The one record of it: severity, advertised, result."""
+    found = proxy.wait_records(action)
+    assert len(found) == 1, found
+    return found[0]["event"]["severity"], audit.get(found[0], "xmpp.starttls.advertised"), audit.get(found[0], "xmpp.starttls.result")
+
+
+# --- the offer is gone, and STARTTLS works: somebody took it away
+OFFERS = {"absent": "absent", "empty": "empty", "no-features": "silent", "mechanisms": (
+    f"<stream:features><mechanisms xmlns='{wire.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms></stream:features>").encode()}
+# STRIP-6: what only looks like an offer is none.
+MANGLED = {"nested": f"<x xmlns='urn:x'><starttls xmlns='{wire.TLS}'/></x>", "namespace": "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tlz'/>",
+           "case": f"<STARTTLS xmlns='{wire.TLS}'/>", "text": f"<x xmlns='urn:x'>&lt;starttls xmlns='{wire.TLS}'/></x>"}
+OFFERS.update({name: f"<stream:features>{element}</stream:features>".encode() for name, element in MANGLED.items()})
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+def test_stripped_and_verified_goes_on(gateway, remote, offer):
+    """Transcript 3.3: PKIX holds, so the stream is what it should be; but the alarm is raised."""
+    server = remote(offer=OFFERS[offer])
+    proxy = gateway([peer("remote.test", server)], config=IMPATIENT)
+    legacy = Legacy(proxy.outbound).open("remote.test")
+    guest = server.ready()
+    guest.saw_only_starttls()
+    assert legacy.identity == guest.identity
+    legacy.dialback(guest)
+    legacy.close()
+    assert told_of(proxy) == (3, False, "stripped-negotiated")
+    assert audit.get(proxy.wait_records("stream-established")[0], "xmpp.verification.result") == "verified"
+
+
+def test_no_version_and_no_features(gateway, remote):
+    """STRIP-2: nothing more will come behind such a header, so nothing is waited for."""
+    server = remote(offer=b"", version=None)
+    proxy = gateway([peer("remote.test", server)], config={"timeouts": {"connect": "20s"}})
+    legacy = Legacy(proxy.outbound).open("remote.test")
+    server.ready().saw_only_starttls()
+    legacy.close()
+    assert told_of(proxy) == (3, False, "stripped-negotiated")
+
+
+@pytest.mark.parametrize("level", ["verify", "encrypt", "may"])
+def test_stripped_and_unverified_is_refused_at_every_level(gateway, remote, zoo, level):
+    """STRIP-4: though `encrypt` and `may` take that certificate when nobody tampers."""
+    server = remote(offer="absent", certificate=zoo.get("self-signed"))
+    excuse = {} if level == "verify" else EXCUSE
+    proxy = gateway([peer("*.zoo.test", server, level=level, **excuse)])
+    word = "remote-unverified" if level == "verify" else "stripped"
+    legacy = Legacy(proxy.outbound).begin("self-signed.zoo.test")
+    data, _ = legacy.to_end()
+    assert data.endswith(s2s.told("stripped")) or (level == "verify" and data.endswith(s2s.told(word))), data
+    assert re.match(s2s.own_header("self-signed.zoo.test", "im.test"), data), data
+    assert told_of(proxy)[:2] == (3, False)
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] in ("stripped", word)
+    guest = server.guests[0]
+    guest.saw_only_starttls()
+    assert guest.header is None or b"message" not in guest.header
+
+
+# --- the offer is gone, and nothing comes of asking: a server without TLS, or somebody who keeps it away
+ANSWERS = ("failure", "error", "eof", "garbage", "silence")
+
+
+@pytest.mark.parametrize("level", ["verify", "encrypt"])
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_stripped_and_failed_is_refused(gateway, remote, answer, level):
+    """Transcript 3.4 a to c, and the bytes that the legacy server is told."""
+    server = remote(offer="absent", answer=answer)
+    excuse = {} if level == "verify" else EXCUSE
+    proxy = gateway([peer("remote.test", server, level=level, **excuse)], config=IMPATIENT)
+    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    guest = server.failed()
+    assert s2s.PREFIX.fullmatch(guest.prefix[:guest.prefix.index(wire.STARTTLS) + len(wire.STARTTLS)]), guest.prefix
+    rest = {"silence": wire.stream_error("policy-violation", "Use of STARTTLS required")}.get(answer)
+    if answer in ("failure", "error"):
+        rest = wire.CLOSE
+    assert rest is None or guest.rest == rest, guest.rest
+    assert told_of(proxy) == (2, False, "stripped-failed")
+    record = proxy.wait_records("stream-refused")[0]
+    assert record["event"]["code"] == "no-tls" and audit.get(record, "tls.established") is False
+    assert len(server.guests) == 1
+
+
+@pytest.mark.parametrize("answer", ["failure", "error", "eof"])
+def test_an_offer_that_is_not_kept(gateway, remote, answer):
+    """STRIP-3, offer-refused: not stripped, but no TLS either."""
+    server = remote(offer="required", answer=answer)
+    proxy = gateway([peer("remote.test", server)])
+    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    record = proxy.wait_records("stream-refused")[0]
+    assert audit.get(record, "xmpp.starttls.result") == "refused"
+    assert not proxy.records("starttls-stripped")
+
+
+# --- the answer is tampered with
+@pytest.mark.parametrize("offer", ["required", "absent"])
+def test_proceed_and_then_no_tls(gateway, remote, offer):
+    """STRIP-11, transcript 3.4 d: an alert at most, no XML, no second try in plaintext."""
+    server = remote(offer=offer, answer="not-tls")
+    proxy = gateway([peer("remote.test", server, level="may", **EXCUSE)])
+    legacy = Legacy(proxy.outbound).begin("remote.test")
+    data, _ = legacy.to_end()
+    assert data.endswith(s2s.told("remote-tls")) or data.endswith(s2s.told("remote-injection")), data
+    guest = server.failed()
+    assert guest.first_byte == b"\x16" and b"<" not in guest.rest
+    assert len(server.guests) == 1, "it was tried again in plaintext"
+
+
+@pytest.mark.parametrize("level", ["verify", "may"])
+def test_bytes_behind_proceed(gateway, remote, level):
+    """NEG-8: at no level is that a stream."""
+    server = remote(answer="inject")
+    proxy = gateway([peer("remote.test", server, level=level, **({} if level == "verify" else EXCUSE))])
+    Legacy(proxy.outbound).begin("remote.test").refused("remote-injection")
+    record = proxy.wait_records("starttls-injection")[0]
+    assert record["event"]["severity"] == 3
+    guest = server.failed()
+    assert s2s.PREFIX.fullmatch(guest.prefix), guest.prefix
+    assert len(server.guests) == 1
+
+
+# --- the same on the path, between us and a good server
+@pytest.mark.parametrize("strip", [("feature",), ("feature", "version"), ("version",)], ids=["feature", "feature-version", "version"])
+def test_a_stripping_man_in_the_middle(gateway, remote, mitm, strip):
+    server = remote()
+    relay = mitm(("127.0.0.1", server.port), strip=strip)
+    proxy = gateway([peer("remote.test", relay)], config=IMPATIENT)
+    legacy = Legacy(proxy.outbound).open("remote.test")
+    legacy.dialback(server.ready())
+    legacy.close()
+    assert relay.edited and all(s2s.PREFIX.fullmatch(clear) for clear in relay.clear), relay.clear
+    if "feature" in strip:
+        assert told_of(proxy) == (3, False, "stripped-negotiated")
+
+
+@pytest.mark.parametrize("answer, word", [("failure", "no-tls"), ("garbage", "remote-injection"), ("inject", "remote-injection")])
+def test_a_man_in_the_middle_who_answers(gateway, remote, mitm, answer, word):
+    server = remote()
+    relay = mitm(("127.0.0.1", server.port), strip=("feature",), answer=answer)
+    proxy = gateway([peer("remote.test", relay)])
+    legacy = Legacy(proxy.outbound).begin("remote.test")
+    data, _ = legacy.to_end()
+    assert data.endswith(s2s.told(word)), data
+    assert all(s2s.PREFIX.fullmatch(clear) for clear in relay.clear), relay.clear
+
+
+def test_required_is_taken_away_from_a_peer_that_had_it(gateway, remote, mitm):
+    server = remote()
+    relay = mitm(("127.0.0.1", server.port))
+    proxy = gateway([peer("remote.test", relay)])
+    for strip in ((), ("required",)):
+        relay.strip = set(strip)
+        legacy = Legacy(proxy.outbound).open("remote.test")
+        legacy.dialback(server.ready())
+        legacy.send(wire.CLOSE)
+        legacy.close()
+    assert len(proxy.wait_records("starttls-required-stripped")) == 1
+    second = proxy.wait_records("stream-established", 2)[1]
+    assert (audit.get(second, "xmpp.starttls.advertised"), audit.get(second, "xmpp.starttls.required")) == (True, False)
+
+
+# --- inbound: who comes cannot see the offer (STRIP-10)
+def test_a_peer_behind_a_stripping_man_in_the_middle(gateway, mitm, legacy_backend):
+    """It goes on in plaintext, and is told no; that it was told <required/> makes it evidence."""
+    proxy = gateway()
+    relay = mitm(("127.0.0.1", proxy.inbound), strip=("feature",))
+    visitor = Client(relay.port)
+    visitor.send(s2s.header("im.test", "remote.test"))
+    visitor.until(b"<stream:features></stream:features>")
+    visitor.send(s2s.result("remote.test", "im.test"))
+    data, _ = visitor.to_end()
+    assert data.endswith(wire.stream_error("policy-violation", "Use of STARTTLS required")), data
+    assert proxy.wait_records("starttls-ignored")[0]["event"]["severity"] >= 2
+    assert legacy_backend.accepted == 0
+
+
+def test_a_peer_that_is_not_deterred(gateway, mitm, legacy_backend, pki, remote_certificate):
+    proxy = gateway()
+    relay = mitm(("127.0.0.1", proxy.inbound), strip=("feature", "version"))
+    visitor = Peer(relay.port)
+    visitor.send(s2s.header("im.test", "remote.test"))
+    visitor.until(b"<stream:features></stream:features>")
+    visitor.send(wire.STARTTLS)
+    assert visitor.until(wire.PROCEED) == wire.PROCEED
+    visitor.handshake(context(pki, remote_certificate), "im.test").begin()
+    server = legacy_backend.greet_server()
+    visitor.opened()
+    visitor.dialback(server)
+    visitor.close()
+
+
+# --- local clients of remote services: the same machinery
+@pytest.mark.parametrize("certificate, word", [(None, None), ("self-signed", "remote-unverified")])
+def test_outbound_clients(gateway, remote, zoo, certificate, word):
+    domain = f"{certificate}.zoo.test" if certificate else "remote.test"
+    server = remote(offer="absent", features=wire.FEATURES_AUTH, certificate=zoo.get(certificate) if certificate else None)
+    server.namespace = s2s.CLIENT
+    proxy = gateway([peer(domain, server)])
+    client = Legacy(proxy.clients)
+    client.begin(domain, sender=f"juliet@{domain}", namespace=s2s.CLIENT)
+    if word is None:
+        assert b"<mechanisms" in client.until(b"</stream:features>")
+        guest = server.ready()
+        guest.saw_only_starttls()
+        assert b"juliet" not in guest.prefix and b"juliet" in guest.header
+        assert told_of(proxy) == (3, False, "stripped-negotiated")
+        client.close()
+        return
+    data, _ = client.to_end()
+    assert data.endswith(s2s.told(word)) or data.endswith(s2s.told("stripped")), data
+    assert proxy.wait_records("starttls-stripped")[0]["event"]["severity"] == 3
