@@ -326,7 +326,7 @@ static const struct reason_info reasons[] = {
     [REASON_REMOTE_TLS] = REFUSED("remote-tls", REMOTE_CONNECTION_FAILED, "TLS with the remote server failed",
 				  "The TLS handshake with the remote server failed."),
     [REASON_REMOTE_UNVERIFIED] =
-	REFUSED("remote-unverified", POLICY_VIOLATION, "The remote server's certificate could not be verified",
+	REFUSED("remote-unverified", POLICY_VIOLATION, "The certificate of the remote server could not be verified",
 		"The remote server did not prove that it is the domain."),
     [REASON_STRIPPED] = REFUSED(
 	"stripped", POLICY_VIOLATION, "The TLS feature was stripped and the peer certificate could not be verified",
