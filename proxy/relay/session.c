@@ -385,7 +385,7 @@ void session_close(struct session *s, enum reason reason, const char *detail)
 	mem_free(s->detail);
 	s->detail = copy;
 	log_debug("stream %s: closed in state %s: %s%s%s", s->id, state_names[s->state], reason_info(reason)->word,
-		  detail != NULL ? ": " : "", detail != NULL ? detail : "");
+		  copy != NULL ? ": " : "", copy != NULL ? copy : "");
 	if (s->ticket != 0)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
 	s->ticket = 0;
