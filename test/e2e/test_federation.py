@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Real servers: legacy ones behind portcullis speak with modern ones and with each other, both ways. That they cannot without is in
-test_lab.py. The legacy servers' connections are led to portcullis by the packet filter, as the operator's guide has it."""
+test_lab.py. The connections of the legacy servers on host a are led to portcullis by the packet filter, that of host b has it for its
+next hop, both as the operator's guide has it."""
 import itertools
 
 import pytest
@@ -18,7 +19,7 @@ ON_B = {"tybalt.example": 15269}
 class Gateways:
     def __init__(self, world):
         self.a = HostGateway(world, world.a, {domain: f"127.0.0.1:{port}" for domain, port in ON_A.items()})
-        self.b = HostGateway(world, world.b, {domain: f"127.0.0.1:{port}" for domain, port in ON_B.items()})
+        self.b = HostGateway(world, world.b, {domain: f"127.0.0.1:{port}" for domain, port in ON_B.items()}, intercept=False)
         self.both = (self.a, self.b)
 
     def of(self, domain):
@@ -30,7 +31,8 @@ def gateways(world):
     made = Gateways(world)
     try:
         for proxy in made.both:
-            proxy.start().redirect()
+            proxy.start()
+        made.a.redirect()
         yield made
         world.leave()
         for proxy in made.both:
@@ -38,7 +40,7 @@ def gateways(world):
     finally:
         for proxy in made.both:
             proxy.kill()
-            proxy.undo_redirect()
+        made.a.undo_redirect()
 
 
 @pytest.fixture(autouse=True)

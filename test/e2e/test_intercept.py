@@ -45,7 +45,7 @@ class Local(HostGateway):
     """portcullis on a host that no DNS knows."""
 
     def __init__(self, host, pki, **options):
-        self.host = host
+        self.host, self.intercept = host, True
         Gateway.__init__(self, pki, {"im.test": "127.0.0.1:15269"}, prefix=host.prefix(), **options)
 
 

@@ -2,6 +2,7 @@
 """The laboratory of federation by itself, without portcullis: what it shows with the program in the middle is worth something
 only if these servers behave as they are said to."""
 import itertools
+import socket
 import subprocess
 
 import dns.flags
@@ -10,9 +11,10 @@ import pytest
 
 from harness import netns, s2s, wire
 from harness.client import Client
+from harness.gateway import REDIRECT
 from harness.legacy import FEATURES_END
 from harness.mitm import Mitm
-from harness.wait import until
+from harness.wait import account, until
 
 NUMBERS = itertools.count(1)
 
@@ -117,7 +119,6 @@ def test_hosts_see_each_other_and_nothing_else():
         for address in ("10.90.1.1", "10.90.1.11", "fd90:1::1"):
             assert "dev eth0" in two.check("ip", "route", "get", address)
         with one.inside():
-            import socket
             listener = socket.create_server(("10.90.1.11", 5269))
         with two.inside():
             socket.create_connection(("10.90.1.11", 5269), 5).close()
@@ -164,3 +165,54 @@ def test_a_legacy_server_cannot_federate_by_itself(world, exposed):
     montague.say("nurse@capulet.example", text)
     until(lambda: "sent dialback key on outgoing s2s stream" in world.server("montague.example").log(), "the key in plaintext")
     assert text not in [e["body"] for e in capulet.events("message")]
+
+
+def test_the_next_hop_of_a_legacy_prosody(world):
+    """With the plugin, its connections to whomever come to one address."""
+    client = world.client("tybalt.example")
+    with world.b.inside():
+        listener = socket.create_server(("127.0.0.1", 15270))
+    listener.settimeout(10)
+    try:
+        client.say("nurse@capulet.example", f"word {next(NUMBERS)}")
+        connection, _ = listener.accept()
+        connection.settimeout(10)
+        header = b""
+        while not wire.HEADER_PATTERN.search(header):
+            header += connection.recv(4096)
+        assert s2s.value(header, "to") == "capulet.example"
+        connection.close()
+    finally:
+        listener.close()
+        world.forget("tybalt.example")
+
+
+def original_destination(connection):
+    """IPv4: where the connection was going before the packet filter took it."""
+    raw = connection.getsockopt(socket.SOL_IP, 80, 16)
+    return socket.inet_ntoa(raw[4:8]), int.from_bytes(raw[2:4], "big")
+
+
+@pytest.mark.parametrize("domain, named", [("montague.example", True), ("abram.example", True), ("gregory.example", False)])
+def test_the_packet_filter_takes_every_connection_of_a_legacy_server(world, domain, named):
+    """And what its stream header says: jabberd2's names nobody."""
+    client = world.client(domain)
+    world.a.nft(REDIRECT.format(account=account()))
+    with world.a.inside():
+        listener = socket.create_server(("127.0.0.1", 15270))
+    listener.settimeout(10)
+    try:
+        client.say("nurse@capulet.example", f"word {next(NUMBERS)}")
+        connection, source = listener.accept()
+        connection.settimeout(10)
+        assert original_destination(connection) == ("10.90.1.10", 5269) and source[0] == "10.90.1.1"
+        header = b""
+        while not wire.HEADER_PATTERN.search(header):
+            header += connection.recv(4096)
+        expected = ("capulet.example", domain, "1.0") if named else (None, None, None)
+        assert tuple(s2s.value(header, name) for name in ("to", "from", "version")) == expected, header
+        connection.close()
+    finally:
+        listener.close()
+        world.a.check("nft", "delete", "table", "inet", "portcullis")
+        world.forget(domain)

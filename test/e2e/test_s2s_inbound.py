@@ -235,7 +235,7 @@ def test_bytes_behind_starttls(gateway, legacy_backend):
     assert proxy.wait_records("starttls-injection") and legacy_backend.accepted == 0
 
 
-def test_monitor_mode_shows_the_servers_own_features(gateway, legacy_backend, pki):
+def test_monitor_mode_shows_the_servers_own_features(gateway, legacy_backend):
     """Nobody is turned away for policy: a peer without TLS goes on as before, and is recorded."""
     proxy = gateway(config={"mode": "monitor"})
     visitor = Peer(proxy.inbound).begin()

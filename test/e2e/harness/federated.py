@@ -11,7 +11,7 @@ import subprocess
 from .ejabberd import binary
 from .jabberd2 import INSTALLED, Jabberd2
 from .server import Server
-from .snippet import snippet
+from .snippet import BACKENDS, snippet
 from .wait import until
 
 PROSODY = """
@@ -90,12 +90,21 @@ class FederatedProsody(Federated):
         self.wait_port(self.port)
 
 
+NEXT_HOP = f"""
+plugin_paths = {{ "{BACKENDS}" }}
+s2s_next_hop_host = "127.0.0.1"
+s2s_next_hop_port = 15270
+"""
+
+
 class LegacyProsody(FederatedProsody):
+    """next_hop: its connections to other servers go to 127.0.0.1:15270, by the plugin in config/backends."""
+
     def start(self):
-        self.ports(self.settings.get("c2s", 15222), self.settings.get("s2s", 15269))
-        c2s = snippet("prosody.cfg.lua", port=("15222", self.port))
-        s2s = snippet("prosody-s2s.cfg.lua", port=("15269", self.s2s_port))
-        self.begin('"legacyauth"', c2s + s2s)
+        self.ports(15222, 15269)
+        hop = self.settings.get("next_hop", False)
+        self.begin('"legacyauth", "s2s_next_hop"' if hop else '"legacyauth"',
+                   snippet("prosody.cfg.lua") + snippet("prosody-s2s.cfg.lua") + (NEXT_HOP if hop else ""))
 
 
 class ModernProsody(FederatedProsody):
@@ -169,7 +178,7 @@ class FederatedEjabberd(Federated):
 
 class LegacyEjabberd(FederatedEjabberd):
     def start(self):
-        self.ports(self.settings.get("c2s", 25222), self.settings.get("s2s", 25269))
+        self.ports(25222, 25269)
         c2s = snippet("ejabberd.yml", port=("15222", self.port))
         s2s = snippet("ejabberd-s2s.yml", port=("15269", self.s2s_port), delay=("delay: 10 ", "delay: 1 "))
         head, listen, tail = s2s.partition("listen:\n")
@@ -193,7 +202,7 @@ class LegacyJabberd2(Federated, Jabberd2):
     COMPONENTS = ("router", "sm", "s2s", "c2s")
 
     def start(self):
-        self.ports(self.settings.get("c2s", 35222), self.settings.get("s2s", 35269))
+        self.ports(35222, 35269)
         Jabberd2.start(self)
         self.wait_port(self.s2s_port)
 

@@ -52,19 +52,20 @@ EXCUSE = {"reason": "a test", "until": "2199-12-31"}
 
 
 class HostGateway(Gateway):
-    """On a host of the laboratory: port 5269 for other servers, and every connection that the legacy servers of the host open to
-    port 5269 of anybody is led to it by the packet filter."""
+    """On a host of the laboratory: port 5269 for other servers. intercept: connections that the legacy servers of the host open
+    to port 5269 of anybody are led to it by the packet filter (`redirect`); otherwise they come by themselves."""
 
-    def __init__(self, world, host, backends, **options):
-        self.host = host
+    def __init__(self, world, host, backends, intercept=True, **options):
+        self.host, self.intercept = host, intercept
         super().__init__(world.pki, backends, domains=tuple(backends), dns=world.dns, prefix=host.prefix(), **options)
 
     def listeners(self, address):
         self.inbound, self.outbound = 5269, 15270
-        allowed = [f"{a}/32" for a in self.host.addresses] + [f"{a}/128" for a in self.host.addresses6] + ["127.0.0.0/8", "::1/128"]
-        return [{"role": "s2s-inbound", "address": "[::]:5269"},
-                {"role": "s2s-outbound", "address": "127.0.0.1:15270", "intercept": "redirect", "accept-from": allowed},
-                {"role": "s2s-outbound", "address": "[::1]:15270", "intercept": "redirect", "accept-from": allowed}]
+        # What the filter leads here on the machine itself keeps the machine's own address as its source.
+        own = [f"{a}/32" for a in ("127.0.0.1", *self.host.addresses)] + [f"{a}/128" for a in ("::1", *self.host.addresses6)]
+        how = {"intercept": "redirect", "accept-from": own} if self.intercept else {}
+        return [{"role": "s2s-inbound", "address": "[::]:5269"}] + [
+            {"role": "s2s-outbound", "address": address, **how} for address in ("127.0.0.1:15270", "[::1]:15270")]
 
     def redirect(self, rules=None):
         """The rules of docs/federation.md: all but portcullis' own account goes to the outbound listener."""

@@ -4,7 +4,7 @@
   net   10.90.1.10 capulet.example (Prosody)   .12 escalus.example (ejabberd): TLS and certificates or nothing
         10.90.1.53 and .54: DNS                .66: whoever a test puts there
   a     10.90.1.1: legacy servers on loopback: montague.example (Prosody), abram.example (ejabberd), gregory.example (jabberd2)
-  b     10.90.1.2: another one: tybalt.example (Prosody)
+  b     10.90.1.2: another one: tybalt.example (Prosody, whose connections all go to 127.0.0.1:15270)
 
 By DNS, port 5269 of a and b is where the legacy domains' service is: portcullis listens there when a test starts it."""
 from .clients import Slixmpp
@@ -55,7 +55,7 @@ class World:
                 "montague.example": lambda: LegacyProsody(self.a, USERS, domain, self.dns),
                 "abram.example": lambda: LegacyEjabberd(self.a, USERS, domain, self.dns),
                 "gregory.example": lambda: LegacyJabberd2(self.a, USERS, domain, self.dns),
-                "tybalt.example": lambda: LegacyProsody(self.b, USERS, domain, self.dns),
+                "tybalt.example": lambda: LegacyProsody(self.b, USERS, domain, self.dns, next_hop=True),
             }[domain]
             self.servers[domain] = make()
             self.closers.append(self.servers[domain].stop)
