@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import audit, s2s, wire
+from harness import audit, s2s
 from harness.gateway import EXCUSE, peer
 from harness.legacy import Legacy
 from harness.peer import Peer, context
@@ -35,12 +35,7 @@ def talk(proxy, server):
     """One stream, closed in order."""
     legacy = Legacy(proxy.outbound).open(REMOTE)
     guest = server.ready()
-    legacy.dialback(guest)
-    legacy.send(wire.CLOSE)
-    guest.until(wire.CLOSE)
-    guest.send(wire.CLOSE)
-    guest.close()
-    legacy.to_end()
+    legacy.dialback(guest).finish(guest)
     proxy.wait_records("stream-closed", len(server.guests))
     return proxy.records("stream-established")[-1]
 
