@@ -121,6 +121,13 @@ enum shared_admit shared_admit_uncounted(struct shared *shared, unsigned worker,
  */
 enum shared_admit shared_move(struct shared *shared, unsigned worker, const struct addr_key *from,
 			      const struct addr_key *to);
+/*
+ * Our own end of a connection that `worker` has opened to a remote server: noted before anything is said on it, so that
+ * whichever worker gets it, when a packet filter leads it back to us, knows it by its peer's address (NEG-34).
+ */
+void shared_note_own(struct shared *shared, unsigned worker, const struct addr *address);
+void shared_forget_own(struct shared *shared, unsigned worker, const struct addr *address);
+bool shared_is_own(struct shared *shared, const struct addr *address);
 /* Master only, when `worker` is known dead: takes back its connections and gauges, sets pid 0. */
 void shared_reap(struct shared *shared, unsigned worker);
 /*

@@ -276,6 +276,8 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 void session_route_overdue(struct session *s);
 /* There is a connection to the candidate. False: it leads back to us (NEG-34), and is given up. */
 bool session_route_reached(struct session *s);
+/* There is no connection of ours any more. */
+void session_route_forget(struct session *s);
 /* From the reaper: the leg may be freed now. */
 void session_route_go_on(struct session *s);
 /* The reason for remote servers that stands for one of the connect negotiator's. */

@@ -49,6 +49,7 @@ void session_remote_free(struct session *s)
 	if (r == NULL)
 		return;
 	session_remote_stop(s);
+	session_route_forget(s);
 	s->remote = NULL;
 	mem_free(r->memory);
 	mem_free(r->candidates);

@@ -43,23 +43,12 @@ static bool is_legacy_side(const struct session *s)
 	return false;
 }
 
-/* Is it a connection of our own that the packet filter has led back to us? */
-static bool is_our_own(const struct session *s)
-{
-	for (const struct session *other = s->engine->sessions; other != NULL; other = other->next)
-		if (other->remote != NULL && other->remote->own.len > 0 && addr_equal(&other->remote->own, &s->peer))
-			return true;
-	return false;
-}
-
 enum reason session_route_admit(struct session *s, int fd)
 {
 	struct addr to;
 	struct errbuf err = {""};
 	if (role_is_inbound(s->role) || s->spoke)
 		return REASON_NONE; /* a spoke: its hub was asked */
-	if (is_our_own(s))
-		return REASON_LOOP;
 	if (!is_legacy_side(s))
 		return REASON_SOURCE;
 	if (s->listener->intercept != INTERCEPT_REDIRECT)
@@ -204,6 +193,11 @@ static void take_destination(struct session *s)
 void session_route(struct session *s)
 {
 	const struct negotiator *accept = s->negotiation->accept;
+	/* A connection of our own that the packet filter has led back: noted before its header went out. */
+	if (shared_is_own(s->engine->p.shared, &s->peer)) {
+		session_end(s, REASON_LOOP, XMPP_ERROR_NONE, "the packet filter redirects portcullis itself");
+		return;
+	}
 	s->domain = config_find_domain(s->config, negotiate_local(accept));
 	session_remote_set(s, negotiate_domain(accept));
 	const struct config_peer *rule = s->remote->policy.rule;
@@ -277,11 +271,20 @@ void session_route_starttls(struct session *s, bool secured)
 		tell_strip(
 		    s, 3, "STARTTLS was not offered and worked all the same: somebody on the way took the offer away.");
 	} else {
+		bool proceed = st->answer == NEG_ANSWER_PROCEED;
 		s->starttls = STARTTLS_STRIPPED_FAILED;
-		tell_strip(s, before ? 3 : 2,
-			   before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
-				  : "STARTTLS was not offered and did not work when it was asked for.");
+		tell_strip(s, proceed || before ? 3 : 2,
+			   proceed  ? "STARTTLS was not offered and was answered all the same, but no TLS came of it."
+			   : before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
+				    : "STARTTLS was not offered and did not work when it was asked for.");
 	}
+}
+
+/* STRIP-4: with the offer taken away, who proves nothing is not just a server with a bad certificate. */
+static enum reason weigh_strip(const struct session *s, enum reason reason)
+{
+	bool stripped = s->starttls == STARTTLS_STRIPPED_FAILED || s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
+	return stripped && reason == REASON_REMOTE_UNVERIFIED ? REASON_STRIPPED : reason;
 }
 
 /* TLS could not be had, and this level (or mode monitor) goes on without it. */
@@ -314,6 +317,7 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
 	    !s->without_tls)
 		session_route_starttls(s, false);
+	reason = weigh_strip(s, reason);
 	enum xmpp_error said =
 	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
 	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
@@ -363,10 +367,19 @@ static bool leads_back(const struct session *s)
 bool session_route_reached(struct session *s)
 {
 	leg_own_address(s->leg[LEG_CONNECT], &s->remote->own);
+	shared_note_own(s->engine->p.shared, s->engine->p.worker, &s->remote->own);
 	if (!leads_back(s))
 		return true;
 	session_candidate_failed(s, REASON_LOOP, NULL);
 	return false;
+}
+
+void session_route_forget(struct session *s)
+{
+	struct addr *own = &s->remote->own;
+	if (own->len > 0)
+		shared_forget_own(s->engine->p.shared, s->engine->p.worker, own);
+	own->len = 0;
 }
 
 void session_route_go_on(struct session *s)
@@ -376,7 +389,7 @@ void session_route_go_on(struct session *s)
 	tls_certificate_free(&s->remote->certificate);
 	mem_free(s->remote->identity);
 	s->remote->identity = NULL;
-	s->remote->own.len = 0;
+	session_route_forget(s);
 	if (s->without_tls)
 		session_dial(s);
 	else
