@@ -29,10 +29,11 @@ enum shared_counter {
 	COUNTER_MECHANISMS_REFUSED, /* SASL attempts with one of policy.mechanisms-refused */
 	COUNTER_BYTES_IN,           /* plaintext bytes relayed from initiating entities */
 	COUNTER_BYTES_OUT,
-	COUNTER_WOULD_REFUSE,  /* mode monitor: what enforce would have refused */
-	COUNTER_ACCEPT_ERRORS, /* accept(2) failed: EMFILE and the like */
-	COUNTER_AUDIT_RECORDS, /* handed to the keeper */
-	COUNTER_AUDIT_LOST,    /* only where audit.on-failure is `continue` */
+	COUNTER_WOULD_REFUSE,      /* mode monitor: what enforce would have refused */
+	COUNTER_ACCEPT_ERRORS,     /* accept(2) failed: EMFILE and the like */
+	COUNTER_AUDIT_RECORDS,     /* handed to the keeper */
+	COUNTER_AUDIT_LOST,        /* only where audit.on-failure is `continue` */
+	COUNTER_OBSERVATIONS_LOST, /* of peers, likewise */
 	COUNTER_COUNT
 };
 
@@ -78,15 +79,22 @@ struct shared_keeper {
 	_Atomic uint32_t
 	    chain_at; /* the one that counts: a keeper killed while it writes the other leaves this whole */
 	struct shared_chain chain[2];
+	_Atomic uint32_t memory_failing;    /* 1: peer memory is in use and cannot be written now */
+	_Atomic uint64_t peers;             /* (domain, service) pairs remembered */
+	_Atomic uint64_t observations;      /* written since the start */
+	_Atomic uint64_t observations_lost; /* that could not be */
 };
+
+struct shared_ids;
 
 struct shared {
 	unsigned workers;
 	uint32_t connections_max; /* the mapping has room for these */
 	struct shared_keeper keeper;
 	struct shared_tickets tickets;
+	struct shared_ids *ids; /* in this mapping, which is at one address in every process */
 	struct shared_slot slot[SHARED_WORKERS_MAX];
-	/* the connection table follows; private to shared.c */
+	/* the table of ids and the connection table follow; private to shared.c */
 };
 
 /* Makes the mapping for that many workers and those limits. Aborts when the kernel refuses. Free with shared_free. */

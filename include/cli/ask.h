@@ -9,10 +9,11 @@
 #include "base/errbuf.h"
 #include "cli/command.h"
 
-/* 0; 1: what the answer says is bad, and was said; -1 with err set: it is no answer, or an error. */
+/* 0; 1: what the answer says is bad, and was said or is in err; -1 with err set: it is no answer, or an error. */
 typedef int cli_print_fn(FILE *out, const char *json, size_t len, struct errbuf *err);
 
-/* Sends request to the control socket (--socket, or the configuration's) and prints the answer; an exit status. */
+/* Sends request to the control socket (--socket, or the configuration's) and prints the answer; an exit status,
+ * CLI_CANNOT for no answer. */
 int cli_ask(const struct cli_args *args, const char *request, uint64_t wait_ms, cli_print_fn *print);
 
 #endif

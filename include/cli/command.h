@@ -46,6 +46,7 @@ int cli_check(const struct cli_args *args);
 int cli_status_show(const struct cli_args *args);
 int cli_streams(const struct cli_args *args);
 int cli_reload(const struct cli_args *args);
+int cli_peers(const struct cli_args *args);
 int cli_audit(const struct cli_args *args);
 int cli_schema(const struct cli_args *args);
 /* Prints that this version cannot; CLI_CANNOT. */

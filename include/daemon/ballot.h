@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who of the workers has still to answer: the two votes of a reload, "could you?" and "have you?". Counts answers and
- * deaths; what follows from them the master decides.
+ * Who of the workers and the keeper has still to answer: the two votes of a reload, "could you?" and "have you?".
+ * Counts answers and deaths; what follows from them the master decides.
  */
 #ifndef PROXY_DAEMON_BALLOT_H
 #define PROXY_DAEMON_BALLOT_H
@@ -11,13 +11,16 @@
 
 #include "base/shared.h"
 
+/* The keeper votes, too, where it has something to open: its slot. */
+#define BALLOT_KEEPER SHARED_WORKERS_MAX
+
 enum ballot_phase { BALLOT_IDLE, BALLOT_PREPARING, BALLOT_COMMITTING, BALLOT_PHASE_COUNT };
 
 struct ballot {
 	enum ballot_phase phase;
 	uint64_t number; /* of the reload: an answer to another one does not count */
 	unsigned deaths; /* of workers that had been asked, while preparing */
-	uint8_t voter[SHARED_WORKERS_MAX];
+	uint8_t voter[SHARED_WORKERS_MAX + 1];
 };
 
 /* Nobody is asked yet. */

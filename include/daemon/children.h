@@ -35,10 +35,12 @@ struct children_events {
 	void (*failed)(void *ctx, struct child *child, const char *why);
 	/* A worker was forked: what it is told now it finds once it is set up. */
 	void (*forked)(void *ctx, struct child *worker);
-	/* PREPARED, UNFIT and COMMITTED of a worker. */
+	/* PREPARED, UNFIT and COMMITTED of a worker or (slot BALLOT_KEEPER) the keeper. */
 	void (*vote)(void *ctx, unsigned slot, const struct message *m);
 	/* STREAMS_PART and STREAMS_END of a worker. */
 	void (*answer)(void *ctx, unsigned slot, const struct message *m);
+	/* PEERS_ANSWER of the keeper. */
+	void (*peers)(void *ctx, const struct message *m);
 	void (*worker_gone)(void *ctx, unsigned slot);
 	void *ctx;
 };

@@ -3,27 +3,39 @@
 #ifndef PROXY_DAEMON_CONTROL_SERVER_H
 #define PROXY_DAEMON_CONTROL_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/errbuf.h"
 #include "daemon/pollset.h"
+#include "xmpp/header.h"
 
 enum control_command {
 	CONTROL_STATUS,
 	CONTROL_STREAMS,
 	CONTROL_RELOAD,
+	CONTROL_PEERS_LIST,
+	CONTROL_PEERS_SHOW,
+	CONTROL_PEERS_ACCEPT,
+	CONTROL_PEERS_FORGET,
 	CONTROL_COUNT,
 	CONTROL_INVALID = CONTROL_COUNT
 };
 
-/* The command of one request line, {"command":"status"}; CONTROL_INVALID with err set. */
-enum control_command control_parse(const char *line, size_t len, struct errbuf *err);
+struct control_request {
+	enum control_command command;
+	char domain[XMPP_DOMAIN_SIZE]; /* normalised; "" where the command takes none */
+};
+
+/* One request line: {"command":"status"}, {"command":"peers-show","domain":"example.com"}. false with err set: it is
+ * none. */
+bool control_parse(struct control_request *out, const char *line, size_t len, struct errbuf *err);
 /* {"error":"…"}, allocated. */
 char *control_error_json(const char *text);
 
 /* client: to be named in control_server_answer, now or later. */
-typedef void control_request_fn(void *ctx, uint64_t client, enum control_command command);
+typedef void control_request_fn(void *ctx, uint64_t client, const struct control_request *request);
 
 struct control_server;
 

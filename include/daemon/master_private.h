@@ -12,6 +12,7 @@
 #include "daemon/children.h"
 #include "daemon/control_server.h"
 #include "daemon/courier.h"
+#include "daemon/peers_query.h"
 #include "daemon/pollset.h"
 #include "daemon/reload.h"
 #include "daemon/streams_query.h"
@@ -69,7 +70,8 @@ struct master {
 	struct control_server *control;
 	struct pollset set;
 	struct streams_query queries[MASTER_QUERIES];
-	uint64_t last_query;
+	struct peers_query peers[MASTER_QUERIES];
+	uint64_t last_query; /* of either kind */
 	struct master_reload reload;
 };
 
@@ -97,7 +99,16 @@ void master_reload_gone(struct master *m, unsigned slot);
 /* Begins what was asked for, passes deadlines. */
 void master_reload_tick(struct master *m, uint64_t now_ms);
 uint64_t master_reload_due(const struct master *m);
+/* A keeper that was restarted is asked what its predecessor was. */
+void master_reload_keeper(struct master *m);
 /* Stopping: what is under way is given up. */
 void master_reload_cancel(struct master *m);
+
+/* master_peers.c. request: one of peers-…, from that client. */
+void master_peers_ask(struct master *m, uint64_t client, const struct control_request *request);
+void master_peers_answer(struct master *m, const struct message *message);
+void master_peers_tick(struct master *m, uint64_t now_ms);
+uint64_t master_peers_due(const struct master *m);
+void master_peers_release(struct master *m);
 
 #endif

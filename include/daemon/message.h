@@ -25,12 +25,18 @@ enum message_type {
 	MESSAGE_STREAMS_PART, /* worker to master: payload: JSON objects with commas between */
 	MESSAGE_STREAMS_END,  /* worker to master */
 	MESSAGE_RECORD,       /* courier to keeper: payload: the record's JSON */
-	MESSAGE_WRITTEN,      /* keeper to courier: every record up to number is in the log */
+	MESSAGE_OBSERVATION,  /* courier to keeper, numbered with the records: payload: struct peer_observation */
+	MESSAGE_WRITTEN,      /* keeper to courier: everything up to number is in the log, or in peer memory */
+	MESSAGE_PEER_ASK,     /* courier to keeper: number: the question; payload: struct peer_question */
+	MESSAGE_PEER_KNOWN, /* keeper to courier: number: to which; payload: struct peer_memory, or none: cannot say */
+	MESSAGE_PEERS,      /* master to keeper: number: the question; payload: struct peers_question */
+	MESSAGE_PEERS_ANSWER, /* keeper to master: number: to which; payload: struct peers_answer and its text */
 	/* A reload; number: which one, except in LISTENER. */
 	MESSAGE_LISTENER, /* master to worker, before PREPARE: a new socket comes along; number: of the new listeners */
-	MESSAGE_PREPARE,  /* master to worker: make everything of the bundle that comes along, and change nothing */
-	MESSAGE_PREPARED, /* worker to master: it can */
-	MESSAGE_UNFIT,    /* worker to master: it cannot; payload: why */
+	MESSAGE_PREPARE,  /* master to worker: make everything of the bundle that comes along, and change nothing; to
+			     keeper: open peer memory in the directory that is the payload */
+	MESSAGE_PREPARED, /* to master: it can */
+	MESSAGE_UNFIT,    /* to master: it cannot; payload: why */
 	MESSAGE_COMMIT,   /* master to worker: new streams take what was prepared */
 	MESSAGE_COMMITTED, /* worker to master: they do */
 	MESSAGE_ABORT,     /* master to worker: forget what was prepared */

@@ -3,6 +3,7 @@
 #ifndef PROXY_DAEMON_STATUS_H
 #define PROXY_DAEMON_STATUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ struct status_facts {
 	int64_t since_us;  /* real time of the start */
 	int64_t loaded_us; /* when the configuration in force was loaded */
 	struct reload_outcome reload;
+	bool memory; /* peer memory is in use */
 	uint64_t uptime_ms;
 };
 

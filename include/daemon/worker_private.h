@@ -28,7 +28,8 @@ struct prepared {
 	uint64_t number; /* of the reload */
 	struct config *config;
 	struct tls_store *store;
-	int *fds; /* sockets that came along, by number of the new listeners; -1: none */
+	struct resolver *resolver; /* NULL: the one in force goes on */
+	int *fds;                  /* sockets that came along, by number of the new listeners; -1: none */
 	size_t fd_count;
 };
 
@@ -37,6 +38,7 @@ struct worker {
 	struct event_base *base;
 	struct config *config;
 	struct tls_store *store;
+	struct resolver *resolver; /* one for life: a reload replaces what is in it */
 	struct engine *engine;
 	struct courier *courier;
 	char *id_prefix;
@@ -51,6 +53,8 @@ struct worker {
 
 /* The configuration in a sealed bundle; NULL with err set. fd stays the caller's. */
 struct config *worker_read_config(const struct worker *w, int fd, struct errbuf *err);
+/* As that configuration asks for it; NULL with err set. */
+struct resolver *worker_make_resolver(const struct worker *w, const struct config *config, struct errbuf *err);
 /* Sends what the control channel takes, the rest when it takes more. */
 void worker_flush_outbox(struct worker *w);
 struct port *worker_port_new(struct worker *w, size_t listener, int fd);

@@ -13,7 +13,10 @@
 #define PEER_DOMAIN_SIZE 256
 #define PEER_ENDPOINT_SIZE 272
 #define PEER_TEXT_SIZE 256
-#define PEER_CERTIFICATES 8 /* remembered of one (domain, service): the ones seen last */
+#define PEER_TIME_MAX 253402300799 /* seconds since 1970: the last of the year 9999 */
+/* Remembered of one (domain, service): the ones seen last, of which those not accepted make room first, so that nobody
+ * can push a known certificate out by showing many. */
+#define PEER_CERTIFICATES 8
 
 enum peer_service { PEER_C2S, PEER_S2S, PEER_SERVICES };
 const char *peer_service_name(enum peer_service service); /* "c2s", "s2s" */
@@ -50,7 +53,7 @@ struct peer_observation {
 	char domain[PEER_DOMAIN_SIZE];
 	enum peer_service service;
 	int64_t when; /* seconds since 1970 */
-	bool inbound; /* the peer came to us: offers are ours then and are not looked at */
+	bool inbound; /* the peer came to us: offered, required and direct say nothing of it and are not looked at */
 	bool tls, offered, required, direct;
 	int version; /* 10 … 13, 0 */
 	enum peer_method method;
@@ -58,7 +61,13 @@ struct peer_observation {
 	struct peer_certificate certificate; /* accepted: by its own verification */
 };
 
-/* Is that certificate among those remembered (same sha256, or same SPKI)? NULL: no. */
+/* Could that have come from a session? Of bytes another process sent. */
+bool peer_observation_valid(const struct peer_observation *seen);
+bool peer_domain_valid(const char *domain); /* normalised */
+bool peer_version_valid(int64_t version);   /* 0, 10 … 13 */
+bool peer_digest_valid(const char *hex);    /* 64 digits in lower case */
+
+/* Is that certificate among those remembered (same sha256, else same SPKI)? NULL: no. */
 const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256,
 						const char *spki_sha256);
 

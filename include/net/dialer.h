@@ -14,5 +14,7 @@
 int dialer_start(const struct addr *to, struct errbuf *err);
 /* Once writable: 0 connected, else the errno of the failure. */
 int dialer_result(int fd);
+/* The same words as dialer_start's for a failure that came later. */
+void dialer_explain(const struct addr *to, int error, struct errbuf *err);
 
 #endif

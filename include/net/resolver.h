@@ -53,8 +53,16 @@ struct resolved {
 /* out and all it points to live during the call. Called from the loop, never from inside resolver_lookup. */
 typedef void resolved_fn(void *ctx, const struct resolved *out);
 
-/* NULL with err set: the anchor cannot be read, a server's address is refused. Takes what it needs from config.dns. */
+/*
+ * NULL with err set: the anchor cannot be read, a server's address is refused. Takes what it needs from config.dns. dns
+ * NULL: no role needs DNS; every lookup of a name FAILs, until resolver_replace gives it something to ask.
+ */
 struct resolver *resolver_new(struct event_base *base, const struct config_dns *dns, struct errbuf *err);
+/*
+ * From now on lookups are made with the settings and caches of another one, made beside it on the same base, which is
+ * used up. Those under way end with what they began with; whoever holds the resolver keeps his pointer.
+ */
+void resolver_replace(struct resolver *resolver, struct resolver **settings);
 /* Pending lookups are dropped without their callback. Not from inside a callback of a lookup. */
 void resolver_free(struct resolver **resolver);
 

@@ -44,8 +44,15 @@ struct config_listener {
 	struct config_mark address_mark;
 	int tls; /* enum listener_tls; outbound roles: none */
 	bool tls_set;
+	struct config_mark tls_mark;
 	int intercept;
-	int next_hop;              /* our own addition: where an outbound stream is taken to */
+	struct config_mark intercept_mark;
+	int next_hop; /* our own addition: where an outbound stream is taken to */
+	struct config_mark next_hop_mark;
+	/* accept-from, our own addition: who may connect to an outbound listener; none said: loopback and the addresses
+	 * of the domains' backends. */
+	struct cidr *accept_from;
+	size_t accept_from_count;
 	struct cidr *accept_proxy; /* accept-proxy-protocol */
 	size_t accept_proxy_count;
 };
@@ -105,10 +112,12 @@ struct config_tls {
 	struct config_mark ciphers_mark, ciphersuites_mark, groups_mark;
 	int64_t min_rsa_bits, min_ec_bits;
 	bool session_resumption;
+	bool session_resumption_set;
 	int64_t ticket_lifetime;    /* ms */
 	struct config_file ca_file; /* the system's, without a mark, where one is needed and none was given */
 	struct config_file crl_file;
 	int client_certificate;
+	struct config_mark client_certificate_mark;
 };
 
 /* A rule of `peers`: an exception by remote domain. First match wins (policy/peer.h). */
@@ -120,13 +129,17 @@ struct config_peer {
 	struct config_mark level_mark;
 	char **fingerprints; /* "sha256:HEX", "spki-sha256:HEX", HEX lower-case, 64 digits, without colons */
 	size_t fingerprint_count;
+	struct config_mark fingerprints_mark;
 	char *connect_host; /* instead of DNS: a name or a numeric address (no brackets); NULL: DNS */
 	uint16_t connect_port;
-	struct config_tls tls; /* the common settings with those of the rule laid over them */
-	bool tls_set;          /* the rule has settings of its own */
-	char *reason;          /* NULL: none given */
-	char *until_text;      /* "2027-03-31"; NULL: for ever */
-	int64_t until;         /* the last second of that day, UTC, since 1970; INT64_MAX: for ever */
+	struct config_mark connect_mark;
+	struct config_tls tls;     /* the common settings with those of the rule laid over them; owns nothing */
+	struct config_tls own_tls; /* what the rule says: profile -1, numbers 0 and texts NULL where it says nothing */
+	bool tls_set;              /* the rule has settings of its own */
+	char *reason;              /* NULL: none given */
+	char *until_text;          /* "2027-03-31"; NULL: for ever */
+	int64_t until;             /* the last second of that day, UTC, since 1970; INT64_MAX: for ever */
+	struct config_mark until_mark;
 };
 
 struct config_dns {
@@ -142,7 +155,7 @@ enum certificate_change { CERTIFICATE_CHANGE_WARN, CERTIFICATE_CHANGE_REFUSE, CE
 
 struct config_policy {
 	int level[ROLE_COUNT]; /* enum level */
-	struct config_mark c2s_inbound_mark;
+	struct config_mark level_mark[ROLE_COUNT];
 	int compression;
 	char **mechanisms_refused;
 	size_t mechanisms_refused_count;
@@ -198,6 +211,7 @@ struct config {
 	size_t listener_count;
 	struct config_domain *domains;
 	size_t domain_count;
+	struct config_mark domains_mark;
 	struct config_tls tls;
 	struct config_policy policy;
 	struct config_peer *peers;
@@ -230,6 +244,13 @@ const struct config_domain *config_find_server_name(const struct config *config,
 bool config_backend_may_plaintext(const struct config_domain *domain, enum role role);
 /* The domain as if number `more` of its more_certificates were its only one. Owns nothing: lives as long as domain. */
 struct config_domain config_domain_with(const struct config_domain *domain, size_t more);
+/*
+ * What the calendar says of the rules in `peers`: those that are over, and those that will be within 30 days. Warnings.
+ * now: seconds since 1970.
+ */
+void config_check_dates(const struct config *config, int64_t now, struct diag_list *diags);
+/* Is there a listener of that role? */
+bool config_has_role(const struct config *config, enum role role);
 /* Is any listener of a role that looks DNS up / that has remote domains (any but c2s-inbound)? */
 bool config_needs_dns(const struct config *config);
 bool config_has_peers(const struct config *config);

@@ -17,5 +17,7 @@ typedef void config_diff_fn(void *ctx, const char *key);
 void config_diff(const struct config *before, const struct config *after, config_diff_fn *each, void *ctx);
 bool config_same_listener(const struct config_listener *a, const struct config_listener *b);
 bool config_same_domain(const struct config_domain *a, const struct config_domain *b);
+/* What the system gave where the file said nothing counts, too. */
+bool config_same_dns(const struct config_dns *a, const struct config_dns *b);
 
 #endif

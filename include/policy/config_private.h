@@ -42,9 +42,33 @@ void config_value_load(struct loader *loader, const struct schema_row *row, cons
 /* The row's default, stored; allocated members are replaced, so slot must be fresh. */
 void config_value_default(struct loader *loader, const struct schema_row *row, void *slot);
 void config_value_free(const struct schema_row *row, void *slot);
+/* The scalar's text if it is fit for a name, path or list: something, and nothing invisible; else NULL, with the error
+ * said. */
+const char *config_plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			      const struct key_path *path);
+/* Frees what is there; text becomes the member's own. */
+void config_set_text(char **member, char *text);
+
+/* The values that only rules for peers have (config_peer.c); as the functions of a type in config_value.c. */
+void config_pattern_load(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			 const struct key_path *path, void *slot);
+void config_target_load(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			const struct key_path *path, void *slot);
+void config_date_load(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+		      const struct key_path *path, void *slot);
+/* One fingerprint in the form of struct config_peer, allocated; NULL with the error said. */
+char *config_fingerprint(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			 const struct key_path *path);
+/* Lays what each rule says over the common TLS settings. Once, after the authorities were loaded. */
+void config_peers_settle(struct config *config);
+
 /* "found a list, expected a whole number (example: 64)" at the node. */
 void config_wrong_type(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 		       const struct key_path *path);
+/* The scalar's text if it is fit for a name, path or list: something, and nothing invisible. NULL with the error said.
+ */
+const char *config_plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			      const struct key_path *path);
 /* Bool, integer, size, duration and choice as one number. Returns 0, or -1 with the error said. */
 int config_number(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 		  const struct key_path *path, int64_t *out);
@@ -65,7 +89,19 @@ void config_block_free(const struct schema_block *block, void *slot);
 /* The system's certificate authorities into tls.ca_file, where a key asks for some and none were named. */
 void config_authorities_load(struct loader *loader, struct config *config);
 
+/* config_resolvers.c: SCHEMA_SERVERS, as the functions of config_value.c's table. */
+void config_servers_value(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+			  const struct key_path *path, void *slot);
+/* The system's resolvers and trust anchor, where a listener asks DNS and the file names none; the anchor checked. */
+void config_resolvers_load(struct loader *loader, struct config *config);
+/* Would the settings of a rule let through what the common ones do not (peer.c)? */
+bool policy_tls_is_weaker(const struct config_tls *tls, const struct config_tls *common);
+
 /* Rules between keys; findings that only follow from an earlier error are left out. */
 void config_check(const struct config *config, struct diag_list *diags);
+void config_check_domains(const struct config *config, struct diag_list *diags);
+void config_check_peers(const struct config *config, struct diag_list *diags);
+/* Would a connection to `to` come back to us? The number of the listener, or listener_count. */
+size_t config_find_loop(const struct config *config, const struct addr *to, bool outbound_only);
 
 #endif

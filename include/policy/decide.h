@@ -14,7 +14,7 @@ struct leg_facts {
 	int tls_version;             /* 10, 11, 12, 13; 0 when not encrypted */
 	bool extended_master_secret; /* true for TLS 1.3 */
 	bool identity_verified;      /* by the method that the level asks for: PKIX, or one of the fingerprints */
-	int min_version;             /* what policy_min_tls says of the peer; 0: 12 */
+	int min_version;             /* what policy_min_tls says of the peer; 0: 12, and a refusal is TLS_FAILED */
 	bool stripped;               /* STARTTLS worked though it was not offered (STRIP-4): somebody is on the path */
 	bool changed;                /* the certificate is not one that is remembered of the peer */
 	bool refuse_change;          /* policy.on-certificate-change: refuse */
@@ -29,9 +29,10 @@ struct verdict {
 
 /*
  * mode monitor allows what enforce refuses, keeping the reason. Order of what is asked: TLS at all (NO_TLS outbound,
- * TLS_REQUIRED inbound), its version (WEAK_TLS), extended master secret, stripped and not verified (STRIPPED, at every
- * level that attempts TLS), identity (REMOTE_UNVERIFIED, PEER_UNVERIFIED), a change that nothing verifies
- * (CERTIFICATE_CHANGED; MEMORY_UNAVAILABLE where it cannot be known; both only where refuse_change).
+ * TLS_REQUIRED inbound), its version (WEAK_TLS), extended master secret (not of who may do with less than TLS 1.2),
+ * stripped and not verified (STRIPPED, at every level that attempts TLS), identity (REMOTE_UNVERIFIED,
+ * PEER_UNVERIFIED), a change that nothing verifies (CERTIFICATE_CHANGED; MEMORY_UNAVAILABLE where it cannot be known;
+ * both only where refuse_change). At may, only STRIPPED refuses; at none nothing does.
  */
 struct verdict policy_decide(enum mode mode, enum level level, const struct leg_facts *facts);
 

@@ -30,6 +30,8 @@ void diag_init(struct diag_list *list, const char *file);
 void diag_fini(struct diag_list *list);
 void diag_add(struct diag_list *list, enum diag_severity severity, struct config_mark mark, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Is there an error at that very place? What follows from it need not be said again. */
+bool diag_has_error_at(const struct diag_list *list, struct config_mark mark);
 /* Sorted by line and column; "FILE:LINE:COLUMN: message", warnings as "FILE:LINE:COLUMN: warning: message". The caller
  * frees. */
 void diag_sort(struct diag_list *list);

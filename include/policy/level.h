@@ -29,6 +29,8 @@ const char *role_content_ns(enum role role); /* jabber:client or jabber:server *
 const char *role_alpn(enum role role);       /* xmpp-client or xmpp-server */
 bool level_needs_tls(enum level level);
 bool level_needs_identity(enum level level);
+/* Does a ask for less than b? fingerprint asks for as much as verify: an identity, by another proof. */
+bool level_is_weaker(enum level a, enum level b);
 /* May a stream of that level go on without TLS: at levels none and may, and at every level in mode monitor. */
 bool level_allows_plaintext(enum mode mode, enum level level);
 

@@ -25,6 +25,8 @@ struct peer_policy {
  */
 void policy_for_peer(struct peer_policy *out, const struct config *config, enum role role, const char *domain,
 		     int64_t now);
+/* Is the rule weaker for that role than what would hold without it (level, or TLS)? Whatever the day. */
+bool policy_rule_is_weak(const struct config *config, const struct config_peer *rule, enum role role);
 /* The least TLS version that the settings allow: 10, 11, 12 or 13 (min-version, else the profile's). */
 int policy_min_tls(const struct config_tls *tls);
 /* Does pattern ("example.com", "*.example.com": one or more labels before it) name the domain? Both normalised. */

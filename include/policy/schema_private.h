@@ -12,34 +12,41 @@
 
 /* What stands at a row's offset is named behind each type. */
 enum schema_type {
-	SCHEMA_BOOL,     /* bool */
-	SCHEMA_INT,      /* int64_t; 0 for the row's word */
-	SCHEMA_SIZE,     /* int64_t, bytes */
-	SCHEMA_DURATION, /* int64_t, milliseconds */
-	SCHEMA_CHOICE,   /* int */
-	SCHEMA_STRING,   /* char * */
-	SCHEMA_DOMAIN,   /* char *, normalised */
-	SCHEMA_PATH,     /* char *, absolute; max: its longest length, 0 for any */
-	SCHEMA_FILE,     /* struct config_file, read */
-	SCHEMA_ADDR,     /* struct addr */
-	SCHEMA_OUTPUT,   /* int, a choice or file:PATH; the absolute path as char * at `also` */
-	SCHEMA_STRINGS,  /* char **, the count as size_t at `also` */
-	SCHEMA_DOMAINS,  /* the same, normalised */
-	SCHEMA_CIDRS,    /* struct cidr *, the count at `also` */
-	SCHEMA_BLOCK,    /* the struct of `block` */
-	SCHEMA_LIST,     /* pointer to an array of it, the count at `also` */
+	SCHEMA_BOOL,         /* bool */
+	SCHEMA_INT,          /* int64_t; 0 for the row's word */
+	SCHEMA_SIZE,         /* int64_t, bytes */
+	SCHEMA_DURATION,     /* int64_t, milliseconds */
+	SCHEMA_CHOICE,       /* int */
+	SCHEMA_STRING,       /* char * */
+	SCHEMA_DOMAIN,       /* char *, normalised */
+	SCHEMA_PATH,         /* char *, absolute; max: its longest length, 0 for any */
+	SCHEMA_FILE,         /* struct config_file, read */
+	SCHEMA_ADDR,         /* struct addr */
+	SCHEMA_OUTPUT,       /* int, a choice or file:PATH; the absolute path as char * at `also` */
+	SCHEMA_STRINGS,      /* char **, the count as size_t at `also` */
+	SCHEMA_SERVERS,      /* struct addr *, HOST[@PORT] each, the count at `also` */
+	SCHEMA_DOMAINS,      /* char **, the count at `also`; normalised */
+	SCHEMA_CIDRS,        /* struct cidr *, the count at `also` */
+	SCHEMA_PATTERN,      /* char *, a normalised domain, "*." before it for those below it */
+	SCHEMA_FINGERPRINTS, /* char **, the count at `also`; "sha256:" or "spki-sha256:" and 64 lower-case digits */
+	SCHEMA_TARGET,       /* char *, a host; its port as uint16_t at `also` */
+	SCHEMA_DATE,         /* char *, "2027-03-31"; that day's last second as int64_t at `also`, INT64_MAX without */
+	SCHEMA_BLOCK,        /* the struct of `block` */
+	SCHEMA_LIST,         /* pointer to an array of it, the count at `also` */
 	SCHEMA_TYPE_COUNT
 };
 
 enum schema_flag {
 	SCHEMA_REQUIRED = 1 << 0,
-	SCHEMA_LATER = 1 << 1,    /* does not exist in this version: any value but the default is refused */
+	SCHEMA_LATER = 1 << 1,    /* not in this version: anything but null, the default, is refused */
 	SCHEMA_NO_STORE = 1 << 2, /* not in struct config; only together with SCHEMA_LATER */
 	SCHEMA_SECRET = 1 << 3,   /* FILE: holds a private key */
 	SCHEMA_ZERO = 1 << 4,     /* 0 is allowed beside min..max */
 	SCHEMA_NO_UNIX = 1 << 5,  /* ADDR: HOST:PORT only */
 	SCHEMA_NOT_EMPTY = 1 << 6,
-	SCHEMA_SHOWN = 1 << 7 /* the sample shows the example, not the default */
+	SCHEMA_SHOWN = 1 << 7, /* the sample shows the example, not the default */
+	SCHEMA_UNSET = 1 << 8, /* CHOICE: -1 where nothing is given */
+	SCHEMA_NEEDED = 1 << 9 /* other keys decide whether it is required: config_check says so */
 };
 
 /* A list ends with word NULL. refusal: what the error says behind the quoted word; NULL: the word is taken. */
@@ -84,6 +91,7 @@ extern const struct schema_block schema_listener;
 extern const struct schema_block schema_domain;
 extern const struct schema_block schema_tls;
 extern const struct schema_block schema_policy;
+extern const struct schema_block schema_dns;
 extern const struct schema_block schema_peer;
 
 bool schema_is_list(enum schema_type type); /* of anything, blocks too */

@@ -28,8 +28,8 @@ struct engine_params {
 	struct shared *shared;
 	unsigned worker; /* slot index */
 	struct audit_trail trail;
-	struct peer_recall recall;   /* what is remembered of remote domains; ask NULL: nothing ever is */
-	struct resolver *resolver;   /* NULL: no role of this configuration needs DNS; outlives the engine */
+	struct peer_recall recall;   /* what is remembered of remote domains: needed for every role but c2s-inbound */
+	struct resolver *resolver;   /* one for life, whatever a reload puts in it; outlives the engine */
 	void (*on_empty)(void *ctx); /* draining, and the last session is gone */
 	void *ctx;
 };

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the session*.c files and engine.c share. A session is an accepted leg, a connected leg and everything decided
- * about them: one audit id. Life: FIRST_BYTE -> ACCEPT -> DIAL -> CONNECT -> RECORD -> RELAY -> CLOSING -> DEAD; any
- * state may go to CLOSING by session_close, the one way to die; a dead session is freed by the reaper at the end of the
- * loop turn.
+ * about them: one audit id. Life: FIRST_BYTE -> ACCEPT -> [ROUTE ->] DIAL -> CONNECT -> RECORD -> RELAY -> CLOSING ->
+ * DEAD; any state may go to CLOSING by session_close, the one way to die; a dead session is freed by the reaper at the
+ * end of the loop turn.
  */
 #ifndef PROXY_RELAY_SESSION_PRIVATE_H
 #define PROXY_RELAY_SESSION_PRIVATE_H
 
 #include "base/strbuf.h"
+#include "memory/peer.h"
+#include "net/race.h"
 #include "policy/decide.h"
+#include "policy/peer.h"
 #include "relay/engine.h"
 #include "relay/janitor.h"
 #include "relay/leg.h"
 #include "tls/facts.h"
+#include "tls/peer.h"
 #include "xmpp/inspect.h"
 #include "xmpp/negotiate.h"
 
 struct event;
+struct hub;
 struct proxy_parser;
 struct session;
 struct told;
@@ -43,10 +48,12 @@ struct engine {
 enum session_state {
 	SESSION_FIRST_BYTE, /* nothing has come yet */
 	SESSION_ACCEPT,     /* the accept negotiator is at work */
+	SESSION_ROUTE,      /* DNS, peer memory, or connecting to one of a remote domain's addresses */
 	SESSION_DIAL,       /* connecting to the backend */
 	SESSION_CONNECT,    /* the connect negotiator is at work */
 	SESSION_RECORD,     /* stream-established is on its way to the log */
 	SESSION_RELAY,      /* the legs are joined */
+	SESSION_HUB,        /* outbound, and the header named nobody: a stream for each pair of domains */
 	SESSION_CLOSING,    /* ended and recorded; output is being flushed */
 	SESSION_DEAD,
 	SESSION_STATE_COUNT
@@ -59,6 +66,8 @@ enum starttls_result {
 	STARTTLS_NOT_ATTEMPTED,
 	STARTTLS_DIRECT,
 	STARTTLS_NEGOTIATED,
+	STARTTLS_STRIPPED_NEGOTIATED, /* it was not offered, and worked */
+	STARTTLS_STRIPPED_FAILED,     /* it was not offered, and did not work */
 	STARTTLS_REFUSED,
 	STARTTLS_RESULTS
 };
@@ -71,6 +80,40 @@ struct negotiation {
 	struct strbuf early;   /* what it sent behind that before we could take it */
 	struct strbuf backend; /* everything the backend has sent: the inspector reads it again */
 	bool ready;            /* the negotiator whose actions were just run said READY */
+	bool nameless;         /* … or NAMELESS */
+};
+
+/*
+ * The remote domain of a stream (s2s, c2s-outbound): what policy asks of it, what is remembered and seen of it, and for
+ * outbound roles the way there.
+ */
+struct remote {
+	char domain[XMPP_DOMAIN_SIZE];
+	struct peer_policy policy;
+	/* Peer memory: asked once, freed when the legs are joined. */
+	uint64_t memory_ticket; /* 0: not waited for */
+	void (*recalled)(struct session *s);
+	bool memory_ok;             /* it could be asked */
+	struct peer_memory *memory; /* NULL before the answer */
+	/* The certificate of the network-facing leg; NULL: no TLS there, or none presented. */
+	struct tls_certificate *certificate;
+	struct tls_identity *identity; /* NULL: not judged yet */
+	/* Outbound: the way. */
+	struct lookup *lookup;
+	struct candidate *candidates; /* until the race has them */
+	size_t candidate_count;
+	struct race *race;
+	bool by_dns;   /* the candidates came from there */
+	bool resolved; /* by SRV records */
+	bool direct_offered, srv_secure;
+	struct candidate candidate; /* the one under way or reached; target "" before the first */
+	struct addr own;            /* our end of the connection to it */
+	enum reason failure;        /* why the candidates tried so far were no good; NONE: none was tried */
+	enum xmpp_error said;       /* the stream error that came with it, where it is L's business (row 32) */
+	char *why;                  /* plain words for the record */
+	uint64_t step_ms;           /* since then the present answer of the remote server is waited for */
+	bool asked_blindly;         /* <starttls/> went out because no features came */
+	bool strip_told;            /* starttls-stripped was recorded for this candidate */
 };
 
 struct session {
@@ -84,9 +127,12 @@ struct session {
 	enum session_state state;
 	struct addr peer;           /* the initiating entity: behind a PROXY header, the one it names */
 	struct proxy_parser *proxy; /* a PROXY header is due; NULL otherwise */
-	struct addr *reached;       /* where that header says the client connected to; NULL: our own end */
+	struct addr *reached;       /* where that header says the client connected to; NULL: our own end. Outbound with
+				       interception: where the legacy side wanted to go */
 	struct addr_key limit_key;
 	bool admitted;    /* holds a place in the connection limits */
+	bool spoke;       /* made by a hub, whose own connection is what counts for its address */
+	struct hub *hub;  /* NULL but in state HUB and after */
 	bool turned_away; /* over the limit in all: lives only to say <resource-constraint/> (NEG-37) */
 	char id[33];
 	struct leg *leg[SESSION_LEGS];
@@ -94,13 +140,13 @@ struct session {
 	struct negotiation *negotiation;
 	struct inspector *inspector; /* NULL before joining, and once blind */
 	bool blind;
-	bool upgrade_due, upgrade_clean; /* see engine.upgrades; clean: nothing stood behind <starttls/> */
-	bool peer_ended;                 /* one leg has ended in good order while joined; the other goes on */
-	bool answered[SESSION_LEGS];     /* replies of our own were queued on a leg that does not take them */
-	struct tls_facts *outer;         /* NULL until the handshake is complete */
-	struct tls_facts *inner;         /* the same of the connected leg */
-	bool without_tls;                /* backend.tls is opportunistic, and TLS could not be had */
-	bool dials_again;                /* the connected leg is given up; the next one is made in a turn of its own */
+	bool upgrade_due, upgrade_clean;     /* see engine.upgrades; clean: nothing stood behind <starttls/> */
+	bool peer_ended;                     /* one leg has ended in good order while joined; the other goes on */
+	bool answered[SESSION_LEGS];         /* replies of our own were queued on a leg that does not take them */
+	struct tls_facts *tls[SESSION_LEGS]; /* NULL until that leg's handshake is complete */
+	struct remote *remote;               /* the remote domain; NULL: c2s-inbound, or not known yet */
+	bool without_tls;                    /* TLS on the connected leg may be done without, and could not be had */
+	bool dials_again; /* the connected leg is given up; the next one is made in a turn of its own */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
 	uint64_t accepted_ms, dialed_ms, active_ms, half_closed_ms, closed_ms;
@@ -117,7 +163,7 @@ struct session {
 	bool authenticated;
 	char auth_method[24];
 	char *auth_identity;
-	bool starttls_advertised;
+	bool starttls_advertised, starttls_required; /* on the network-facing leg */
 	enum starttls_result starttls;
 	uint64_t bytes[SESSION_LEGS]; /* plaintext received from that leg and relayed */
 	uint64_t stanzas[SESSION_LEGS];
@@ -130,6 +176,8 @@ struct session {
 
 /* session.c: life and death. */
 void session_new(struct engine *engine, size_t listener, int fd, const struct addr *peer);
+/* As if who connected to `hub` had connected once more. fd is a socket pair's. */
+void session_new_spoke(struct session *hub, int fd);
 void session_free(struct session *s);
 void session_enter(struct session *s, enum session_state state);
 const char *session_state_name(enum session_state state);
@@ -170,7 +218,13 @@ void session_proxy_announce(struct session *s);
 void session_proxy_free(struct session *s);
 
 /* session_connect.c */
+/* Inbound: to the backend. Outbound: to remote->candidate. */
 void session_dial(struct session *s);
+/* fd is connected, or connecting, to the responding entity. */
+void session_dialed(struct session *s, int fd, bool connecting);
+/* Something is wrong with the connection that was made: the backend's end, or the next candidate's turn. reason: in the
+ * words for backends. */
+void session_connect_failed(struct session *s, enum reason reason, const char *detail);
 void session_connect_timeout(struct session *s);
 /* Whatever goes wrong on the connect side before the legs are joined. */
 void session_backend_failed(struct session *s, enum reason reason, const char *detail);
@@ -191,11 +245,56 @@ void session_dial_again(struct session *s);
 const char *session_connect_tls_detail(const struct session *s, const char *detail);
 void session_told_free(struct told **told);
 
+/* session_remote.c: the remote domain of a stream, either direction. */
+void session_remote_set(struct session *s, const char *domain);
+void session_remote_free(struct session *s);
+/* Nothing is waited for any more. */
+void session_remote_stop(struct session *s);
+/* Asks peer memory; then (never from inside) is called once it has answered or cannot be asked. */
+void session_remote_recall(struct session *s, void (*then)(struct session *s));
+/* The network-facing leg's certificate and what it proves, now that its handshake is complete. */
+void session_remote_judge(struct session *s);
+/* Facts for policy_decide about the network-facing leg. */
+void session_remote_facts(const struct session *s, struct leg_facts *facts);
+/* What is new or noteworthy of a stream that is about to be established or refused for it: certificate-changed,
+ * tls-downgraded, starttls-required-stripped, weak-exception-used. */
+void session_remote_events(struct session *s);
+/* Policy refused the stream for what the remote side is: said, and remembered where it must be; ends it. */
+void session_remote_refused(struct session *s, enum reason reason);
+/* What was seen goes into peer memory. */
+void session_remote_observe(struct session *s);
+/* Inbound between servers: the header is there; policy, certificate and memory decide before the backend is dialled. */
+void session_inbound_route(struct session *s);
+
+/* session_route.c: the way to a remote domain. */
+/* May that connection use an outbound listener at all? REASON_NONE, or why not. */
+enum reason session_route_admit(struct session *s, int fd);
+void session_route(struct session *s);
+/* The candidate that was connected to is no good: the next, or the end. reason: of remote servers. */
+void session_candidate_failed(struct session *s, enum reason reason, const char *detail);
+/* timeouts.negotiation is over. */
+void session_route_overdue(struct session *s);
+/* There is a connection to the candidate. False: it leads back to us (NEG-34), and is given up. */
+bool session_route_reached(struct session *s);
+/* From the reaper: the leg may be freed now. */
+void session_route_go_on(struct session *s);
+/* The reason for remote servers that stands for one of the connect negotiator's. */
+enum reason session_remote_reason(const struct session *s, enum reason reason);
+/* How STARTTLS went with this candidate, for the session's record. */
+void session_route_starttls(struct session *s, bool secured);
+
+/* session_pairs.c: domain pairs of a stream between servers (inspector operations). */
+enum inspect_pair session_pair(struct session *s, const char *from, const char *to);
+void session_pair_proven(struct session *s, const char *from, const char *to, bool external);
+void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason);
+
 /* session_relay.c */
 void session_join(struct session *s);
 void session_relay_data(struct session *s, enum session_leg from, const void *data, size_t len);
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail);
 void session_relay_drained(struct session *s);
+/* The inspector was told something from outside: reads what may be read now, or closes. */
+void session_relay_settle(struct session *s);
 /* rest_ms has come: frees what a stream at rest does not need, or looks again later. */
 void session_relay_rest(struct session *s);
 void session_relay_end(struct session *s, enum reason reason);
@@ -204,16 +303,42 @@ void session_relay_watch(struct session *s);
 /* The audit log has not said in time that plaintext going on is recorded. */
 void session_plaintext_overdue(struct session *s);
 
+/* session_hub.c: streams whose header named nobody. */
+/* rest: bytes of this turn behind the header. */
+void session_hub_begin(struct session *s, const char *rest, size_t len);
+void session_hub_data(struct session *s, const void *data, size_t len);
+void session_hub_drained(struct session *s);
+/* The legacy server's connection has ended. */
+void session_hub_ended(struct session *s, const char *detail);
+uint64_t session_hub_deadline(const struct session *s);
+void session_hub_timeout(struct session *s);
+/* Tells the legacy server why its stream ends. */
+void session_hub_refuse(struct session *s, enum reason reason);
+/* The session is closed: so are its spokes. */
+void session_hub_end(struct session *s);
+void session_hub_free(struct session *s);
+/* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
+bool session_translate(const struct session *s, const char *id, const char *from, const char *to,
+		       char out[INSPECT_ID_SIZE]);
+
 /* session_record.c */
 uint64_t session_record_as(struct session *s, const char *action, int severity, enum reason reason,
 			   enum audit_outcome outcome, audit_done_fn *done);
 uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done);
+/* Something that happened to a stream that goes on: outcome unknown, s->detail is its sentence. */
+void session_record_event(struct session *s, const char *action, int severity);
 void session_record_closed(struct session *s);
 /* The reason's sentence with the detail behind it, for records and the operator's log. */
 void session_explain(enum reason reason, const char *detail, char *out, size_t size);
 void session_describe(const struct session *s, struct engine_stream *out);
 
 /* session_policy.c */
+/* The leg on the untrusted network. */
+static inline enum session_leg session_outer(const struct session *s)
+{
+	return role_is_inbound(s->role) ? LEG_ACCEPT : LEG_CONNECT;
+}
+enum level session_level(const struct session *s);
 bool session_allows_plaintext(const struct session *s);
 /* Of the network-facing leg as it is now. */
 struct verdict session_verdict(const struct session *s);

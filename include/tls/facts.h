@@ -18,8 +18,8 @@ struct tls_facts {
 	char group[32];     /* "x25519", "" if none */
 	bool resumed;
 	bool extended_master_secret;
-	bool verified;          /* tls_connect: chain and name were checked and are good */
-	const char *unverified; /* tls_connect: why they are not, in plain words; lives for ever; NULL if they are */
+	bool verified;          /* connections of ours: chain and name were checked and are good */
+	const char *unverified; /* why they are not, in plain words; lives for ever; NULL if they are */
 	char alpn[32];          /* "" if none */
 	char server_name[256];  /* SNI as sent (escaped by the record writer), "" if none */
 };

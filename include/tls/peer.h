@@ -65,7 +65,7 @@ struct tls_certificate {
 	char signature_algorithm[48];
 	char sha256[65], spki_sha256[65]; /* lower-case hex: of the certificate, of its SubjectPublicKeyInfo */
 };
-/* NULL: the peer presented none. The caller frees. */
+/* Also of the one that ended a handshake of ours. NULL: the peer presented none. The caller frees. */
 struct tls_certificate *tls_certificate_read(const struct ssl_st *ssl);
 void tls_certificate_free(struct tls_certificate **certificate);
 

@@ -9,7 +9,6 @@ struct ssl_ctx_st;
 
 struct tls_profile_row {
 	const char *name;
-	int min_version;
 	int security_level;
 	bool cbc; /* CBC suites are part of it */
 	const char *ciphers, *ciphersuites, *sigalgs;

@@ -14,6 +14,7 @@
 #include "tls/tickets.h"
 #include "xmpp/reason.h"
 
+struct peer_policy;
 struct ssl_st;
 struct tls_store;
 
@@ -38,6 +39,13 @@ void tls_store_unref(struct tls_store **store);
  * context. Never NULL but on exhaustion.
  */
 struct ssl_st *tls_accept(struct tls_store *store, enum role role, const char *to);
+/*
+ * The same with the TLS settings of a remote domain on this SSL only (design rule 7): of the one that the pre-TLS
+ * header says it is from. Nothing is believed by that: policy_decide holds the handshake against the domain that the
+ * header inside TLS names. policy is copied and points into the store's configuration.
+ */
+struct ssl_st *tls_accept_peer(struct tls_store *store, enum role role, const char *to,
+			       const struct peer_policy *policy);
 
 /*
  * A client-side SSL for a leg we opened: SNI and reference identifier are domain (CERT-1), a DNS-ID and never the

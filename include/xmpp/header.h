@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/strbuf.h"
+#include "xmpp/domain.h"
 #include "xmpp/reason.h"
 #include "xmpp/xmlstream.h"
 
@@ -40,7 +41,7 @@ bool stream_header_is_pre10(const struct stream_header *h);
  */
 enum reason stream_header_check(const struct stream_header *h, const char *content_ns);
 
-/* What we answer. NULL members are left out, except that `from` NULL is written as from=''. */
+/* What we say. NULL members are left out. */
 struct stream_reply {
 	const char *content_ns;
 	const char *from;
@@ -49,36 +50,22 @@ struct stream_reply {
 	const char *lang;
 	bool version; /* version='1.0' */
 };
-/* <?xml version='1.0'?><stream:stream from='' id='' to='' version='1.0' xml:lang='' xmlns='' xmlns:stream='…'> in
- * exactly this attribute order. */
+/* <?xml version='1.0'?><stream:stream from='' id='' to='' version='1.0' xml:lang='' xmlns='' xmlns:db='…'
+ * xmlns:stream='…'> in exactly this attribute order; xmlns:db between servers (NEG-20: some know dialback by the prefix
+ * alone). */
 void stream_reply_write(struct strbuf *out, const struct stream_reply *reply);
 
 /*
  * The first header to a remote server, before TLS (NEG-29): to, between servers from (NULL: left out), version 1.0,
- * and the prefixes db and stream bound as everywhere. content_ns as above.
+ * and the prefixes as above. Both as the legacy side wrote them: servers know each other by U-labels (RFC 7622 section
+ * 3.2), A-labels are for comparing.
  */
 void stream_header_first(struct strbuf *out, const char *content_ns, const char *from, const char *to);
 /*
- * raw: a whole header as received. Appends it to out byte for byte, with version='1.0' put in where it has none (or one
- * below 1.0 replaced): what a remote server must see to send features (transcript 3.7a). False: it cannot be read.
+ * raw: a whole header as received. Appends it to out byte for byte, with version='1.0' put in where it has none (or in
+ * place of what is not 1.0 or more): what a remote server must see to send features (transcript 3.7a). False: it cannot
+ * be read.
  */
 bool stream_header_modernise(struct strbuf *out, const void *raw, size_t len);
-
-/* The domain of a JID by RFC 7622 section 3.1's order (cut at the first '/', then the first '@'), as
- * domain_normalise gives it. Returns false (out = "") when there is none. size >= XMPP_DOMAIN_SIZE. */
-#define XMPP_DOMAIN_SIZE 256
-bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE]);
-/* The bare JID (no resource), domain normalised as above; false when malformed or over XMPP_JID_SIZE-1 bytes. */
-#define XMPP_JID_SIZE 1024
-bool jid_bare(const char *jid, char out[XMPP_JID_SIZE]);
-/*
- * The one form in which domains are compared, looked up and shown (CERT-5): A-labels in lower case (UTS 46, not
- * transitional, STD3 rules, by ICU), without one trailing dot; an address literal as inet_ntop writes it, IPv6 without
- * brackets (CERT-6). text must be a bare domain: no '@', no '/'. False (out = "") for anything that is no domain:
- * empty, a label over 63 bytes, over 255 in all, characters that IDNA forbids.
- */
-bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE]);
-/* Is a normalised domain an address literal? */
-bool domain_is_address(const char *domain);
 
 #endif

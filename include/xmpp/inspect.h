@@ -5,7 +5,9 @@
  * backend older than 1.0 does not send (NEG-40), nothing that steers clients around us (NEG-25), the stream restart
  * after SASL success and none after SASL2 (NEG-22), the initiating side held back while a SASL step is unanswered
  * (NEG-23), compression and a second STARTTLS refused, attempts counted (SASL-10), mechanism and identity learnt,
- * secrets never kept. No I/O: it calls the operations given to it, never from inside the XML parser.
+ * secrets never kept. Between servers stanzas pass for proven pairs of domains only (DB-3, STZ-2), dialback as it came
+ * and only where it was asked for (DB-1, 2). No I/O: it calls the operations given to it, never from inside the XML
+ * parser.
  */
 #ifndef PROXY_XMPP_INSPECT_H
 #define PROXY_XMPP_INSPECT_H
@@ -23,7 +25,7 @@ enum inspect_side { INSPECT_INITIATOR, INSPECT_RESPONDER, INSPECT_SIDES };
 
 enum inspect_note {
 	INSPECT_NOTE_CHANNEL_BINDING,   /* the inner leg offers -PLUS or a channel-binding list (SASL-3) */
-	INSPECT_NOTE_STANZA_VIOLATION,  /* followed by fail */
+	INSPECT_NOTE_STANZA_VIOLATION,  /* followed by fail; forged addresses and unsolicited dialback are some, too */
 	INSPECT_NOTE_IDENTITY_MISMATCH, /* authenticated as somebody else than the header's `from` said (SASL-9) */
 	INSPECT_NOTE_STARTTLS_CUT,      /* the backend offered STARTTLS inside: cut out */
 	INSPECT_NOTE_COMPRESSION_CUT,
@@ -36,14 +38,18 @@ enum inspect_note {
 /*
  * Between servers (content_ns jabber:server): every pair of domains on a stream is proven by itself. A pair is written
  * (from, to) as the initiating entity sends stanzas: `from` is on its side. What a <db:result> request for a pair that
- * nobody asked about yet leads to:
+ * nobody asked about yet leads to. Once both sides agreed on XEP-0288 the responder may ask, too: `from` is on its side
+ * then, and anything but ALLOW, WAIT and NOT_HOSTED is NOT_AUTHORIZED, which never ends the stream. A stream has a
+ * bounded number of pairs and of unanswered requests; one more is answered resource-constraint, and nobody is asked.
  */
 enum inspect_pair {
-	INSPECT_PAIR_ALLOW,          /* the request passes; the responder decides */
-	INSPECT_PAIR_WAIT,           /* not known yet: the initiator is held until inspect_pair_decide */
-	INSPECT_PAIR_NOT_HOSTED,     /* `to` is nobody's here: answered item-not-found, the stream lives (DB-8) */
+	INSPECT_PAIR_ALLOW,      /* the request passes; the responder decides */
+	INSPECT_PAIR_WAIT,       /* not known yet: who asked is held until inspect_pair_decide; no other pair is asked
+				    about meanwhile */
+	INSPECT_PAIR_NOT_HOSTED, /* `to` is nobody's here: answered item-not-found, the stream lives (DB-8) */
 	INSPECT_PAIR_NOT_AUTHORIZED, /* policy wants a proof and has none: answered not-authorized, the stream lives
-					while another pair does, else REASON_PEER_UNVERIFIED (DB-7) */
+					while another pair does or may, else REASON_PEER_UNVERIFIED (DB-7), with
+					params.remote REASON_REMOTE_UNVERIFIED */
 	INSPECT_PAIR_OWN,            /* `from` is a domain of ours: REASON_SELF_CLAIM */
 	INSPECT_PAIR_NOT_OURS,       /* outbound: the legacy side may not speak for `from`: REASON_NOT_OURS */
 };
@@ -70,12 +76,18 @@ struct inspect_ops {
 	 * nothing but white space stood behind it.
 	 */
 	void (*starttls)(void *ctx, bool clean);
-	/* Between servers only; from and to normalised. Asked once a pair, before anything of it has passed. */
+	/*
+	 * Between servers only; from and to normalised. Asked once a pair, before anything of it has passed; the answer
+	 * is kept. Not asked of the header's own pair that SASL EXTERNAL proves: it was judged before the legs were
+	 * joined.
+	 */
 	enum inspect_pair (*pair)(void *ctx, const char *from, const char *to);
 	/* The responder said that the pair is valid, or (external) SASL proved it: its stanzas may pass from here on.
-	 * `authenticated` comes before the first one, with method "dialback" and the domain `from`. */
+	 * `authenticated` comes before the first one, with method "dialback" or "EXTERNAL" and the domain `from`; not
+	 * before one that the responder claimed (XEP-0288). */
 	void (*proven)(void *ctx, const char *from, const char *to, bool external);
-	/* The pair was refused, by us or by an answer of type invalid or error; the stream lives. reason: why. */
+	/* The pair was refused, by us (HOST_UNKNOWN, PEER_UNVERIFIED, REMOTE_UNVERIFIED; once) or by an answer of type
+	 * invalid or error (DIALBACK_FAILED). The stream lives, or `fail` follows. */
 	void (*unproven)(void *ctx, const char *from, const char *to, enum reason reason);
 	/*
 	 * The initiator asks the responder about a key (<db:verify/>). True: the id that the responder knows it by is
@@ -104,15 +116,17 @@ struct inspect_params {
 	size_t stanza_limit;          /* limits.stanza; 0: blind after authentication; between servers never blind: 0 is
 					 then the default of 512 KiB */
 	unsigned depth;
-	unsigned auth_attempts; /* failures allowed; the next is policy-violation */
-	bool strip_compression;
+	unsigned auth_attempts;          /* failures allowed; the next is policy-violation */
+	bool strip_compression;          /* between servers always */
 	bool undecided;                  /* the initiator's leg is plaintext: its first element tells how it goes on */
 	bool offer_starttls;             /* with undecided: STARTTLS is added to the features and taken */
 	unsigned idle_seconds;           /* timeouts.idle, said after authentication (XEP-0478); 0: none */
 	char *const *mechanisms_refused; /* not copied: must outlive the inspector */
 	size_t mechanisms_refused_count;
-	bool monitor;                 /* policy is noted, not enforced: mechanisms-refused */
-	const void *initiator_header; /* the header already sent on to the responder: read, not passed again */
+	bool monitor; /* policy is noted, not enforced: mechanisms-refused */
+	/* The initiator's header as it sent it, which the responder has had already, be it with a version put in: read,
+	 * not passed again. */
+	const void *initiator_header;
 	size_t initiator_header_len;
 	const struct inspect_ops *ops;
 	void *ctx;
@@ -138,7 +152,8 @@ void inspect_go_on(struct inspector *ins);
  * nothing to give back. Not from inside an operation.
  */
 void inspect_rest(struct inspector *ins);
-/* The answer that INSPECT_PAIR_WAIT is waiting for (not WAIT again). Not from inside an operation. */
+/* The answer that INSPECT_PAIR_WAIT is waiting for (not WAIT again). Not from inside an operation; afterwards either
+ * side may be wanted again (inspect_wants). */
 void inspect_pair_decide(struct inspector *ins, enum inspect_pair answer);
 /* False while `side` is held back or closed: what it sends now is kept, or goes nowhere (ask after every feed of the
  * other side). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the inspector's files share. The parser's handlers (inspect_steps.c, inspect_sasl.c) look at an element and fill
- * in a verdict; the core (inspect.c) carries verdicts out after the parser has returned and is, with inspect_reply.c,
- * the only caller of the operations.
+ * What the inspector's files share. The parser's handlers (inspect_steps.c, inspect_sasl.c, between servers
+ * inspect_server.c and inspect_dialback.c) look at an element and fill in a verdict; the core (inspect.c,
+ * inspect_verdict.c) carries verdicts out after the parser has returned and is, with inspect_reply.c and
+ * inspect_offer.c, the only caller of the operations.
  */
 #ifndef PROXY_XMPP_INSPECT_PRIVATE_H
 #define PROXY_XMPP_INSPECT_PRIVATE_H
@@ -24,6 +25,17 @@
 /* Places at which one element may be changed. */
 #define INSPECT_EDITS_MAX 64
 
+struct inspect_claim;
+struct inspect_verify;
+
+/* A <db:result/> request whose pair must be judged before anything else of this side is read. */
+struct inspect_question {
+	struct inspect_claim *claim; /* NULL: none */
+	char *from, *to;             /* as they were written */
+	uint64_t start, end;
+	bool repeated; /* the pair was judged before: nobody is asked */
+};
+
 struct inspect_dir {
 	struct inspector *ins;
 	enum inspect_side side; /* whose bytes these are */
@@ -38,6 +50,7 @@ struct inspect_dir {
 	bool closed;         /* the close tag has been passed, nothing more is read */
 	bool errored;        /* a stream error has been passed: only the close tag may follow */
 	bool muted;          /* the other side has been told the end by us: nothing more passes to it */
+	struct inspect_question question;
 	uint64_t elements;
 };
 
@@ -52,6 +65,13 @@ enum inspect_what {
 	INSPECT_PASS,
 	INSPECT_DROP,
 	INSPECT_FAIL, /* the element is not passed; `reason` and `culprit` say why the stream ends */
+	INSPECT_ASK,  /* it is kept until the session has judged the pair in dir.question */
+};
+
+/* A question about a key, whose stream may have another id on the other side. */
+struct inspect_translate {
+	struct inspect_verify *verify; /* NULL: none */
+	uint64_t start, open_end;
 };
 
 /* [start, end) of the stream is left out and `text` stands there instead. */
@@ -78,6 +98,7 @@ struct inspect_verdict {
 	void (*put_reply)(struct strbuf *out); /* DROP: the answer of our own */
 	const char *sasl_failure;              /* DROP: the SASL failure of our own, its condition */
 	bool sasl2;                            /* it answers SASL2 */
+	struct strbuf *answer;                 /* DROP: the answer of our own; owned */
 	bool header;                           /* the stream header: this direction is open from here on */
 	bool close;                            /* the close tag */
 	bool authenticated;                    /* call the operation */
@@ -85,6 +106,11 @@ struct inspect_verdict {
 	bool then_fail;                        /* pass, then end the stream for `reason` */
 	bool tls_failure;                      /* FAIL: told by {tls}failure instead of a stream error (NEG-10) */
 	bool compressed;                       /* the element starts compression: bytes behind it are no XML */
+	const struct inspect_claim *proven;    /* call the operation; `authenticated` before it where that is set */
+	bool external;                         /* by SASL */
+	const struct inspect_claim *unproven;  /* call the operation */
+	enum reason why_unproven;
+	struct inspect_translate translate; /* ask the session for the id */
 	enum inspect_side culprit;
 	enum reason reason;
 };
@@ -99,6 +125,9 @@ struct inspector {
 	size_t unauthenticated_limit, stanza_limit;
 	unsigned depth, auth_attempts;
 	bool strip_compression, monitor;
+	bool remote;                 /* the responder is a remote server */
+	struct inspect_pairs *pairs; /* between servers; NULL: the initiator is a client */
+	struct inspect_dir *asking;  /* whose question is with the session; NULL: nobody's */
 	unsigned idle_seconds;
 	char *const *mechanisms_refused;
 	size_t mechanisms_refused_count;
@@ -134,11 +163,36 @@ struct inspector {
 	char *iq_id;      /* of the jabber:iq:auth request outstanding, NULL if none */
 };
 
+/* inspect_verdict.c */
+void inspect_emit(struct inspect_dir *d, const char *data, size_t len);
+/* Passes or drops everything before stream offset `upto`. */
+void inspect_take(struct inspect_dir *d, uint64_t upto, bool pass);
+void inspect_wipe(struct strbuf *b);
+void inspect_new_parser(struct inspect_dir *d);
+void inspect_mark_opened(struct inspect_dir *d);
+/* The parser stopped at an event; everything behind it is still unread. */
+void inspect_carry_out(struct inspect_dir *d);
+/* Of d->question, which there is. */
+void inspect_ask(struct inspect_dir *d);
+void inspect_answer_question(struct inspect_dir *d, enum inspect_pair answer);
+void inspect_drop_question(struct inspect_dir *d);
+
 /* inspect_steps.c: the parser's handlers; ctx is a struct inspect_dir. */
 const struct xmlstream_handlers *inspect_handlers(void);
 void inspect_refuse(struct inspect_dir *d, enum inspect_side culprit, enum reason reason);
 /* From now on only names are looked at, where the bind result was seen or does not come. */
 void inspect_settle(struct inspector *ins);
+bool inspect_is_stanza(const char *name);
+
+/* inspect_server.c: between servers. True if the core must act on it. */
+bool inspect_server_element(struct inspect_dir *d, const struct xml_node *element);
+
+/* inspect_dialback.c */
+void inspect_dialback(struct inspect_dir *d, const struct xml_node *element);
+/* Makes a verdict of d->question and the answer that its claim has. */
+void inspect_dialback_judge(struct inspect_dir *d);
+/* SASL succeeded between servers. */
+void inspect_external_success(struct inspect_dir *d);
 
 /* inspect_edit.c: changes to what the responder sends, put into the verdict. False: they cannot be made, refuse it. */
 void inspect_edits_free(struct inspect_edits **edits);
@@ -150,6 +204,8 @@ bool inspect_edit_downgrade(struct inspect_dir *d, const struct xml_node *root);
 bool inspect_edit_features(struct inspect_dir *d, const struct xml_node *element, const struct features *f, bool offer);
 /* Leaves out where else to connect to (NEG-25), in the element and all below it. */
 bool inspect_edit_location(struct inspect_dir *d, const struct xml_node *element);
+/* Another value for an attribute of the start tag [start, open_end), which has it. */
+bool inspect_edit_value(struct inspect_dir *d, uint64_t start, uint64_t open_end, const char *name, const char *value);
 
 /* inspect_sasl.c: elements of authentication, true if it was one and the verdict is filled in. */
 bool inspect_sasl_initiator(struct inspect_dir *d, const struct xml_node *element);
@@ -169,6 +225,8 @@ void inspect_offer_end(struct inspector *ins);
 
 /* inspect_identity.c: who a mechanism's first message says it is, as a bare JID, "" if it cannot be told. */
 void inspect_identity(char **identity, const char *method, const char *domain, const char *text, size_t len);
+/* Does an EXTERNAL payload speak for that domain, or for nobody else than the stream's header (XEP-0178 section 3)? */
+bool inspect_external_is(const char *domain, const char *text, size_t len);
 /* Does a DIGEST-MD5 response choose a security layer (SASL-6)? */
 bool inspect_digest_has_layer(const char *text, size_t len);
 /* The mechanism if it is a name fit to be shown, else "invalid". */

@@ -10,6 +10,8 @@
 #define XMPP_NS_SERVER "jabber:server"
 #define XMPP_NS_DIALBACK "jabber:server:dialback"
 #define XMPP_NS_DIALBACK_FEATURE "urn:xmpp:features:dialback"
+#define XMPP_NS_BIDI "urn:xmpp:bidi"
+#define XMPP_NS_BIDI_FEATURE "urn:xmpp:features:bidi"
 #define XMPP_NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"
 #define XMPP_NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
 #define XMPP_NS_SASL2 "urn:xmpp:sasl:2"

@@ -26,7 +26,8 @@ enum neg_action_kind {
 	NEG_NOTE,      /* something the record must say */
 	NEG_READY,     /* negotiated; the caller goes on (accept: route and dial; connect: facts and verdict) */
 	NEG_NAMELESS,  /* accept, outbound between servers: the header names no remote domain (jabberd2). It has been
-			  answered with an id of ours; the domains come with the elements behind it. Last action. */
+			  answered with an id of ours (negotiate_own_id); the domains come with the elements behind it.
+			  In place of READY */
 	NEG_FAIL,      /* ended for `reason`; what the peer is told stands in SEND actions before this one */
 	NEG_ACTION_KINDS
 };
@@ -66,6 +67,8 @@ struct neg_accept_params {
 	/* Level may or none, or mode monitor: READY already by a plaintext header, also by one without version; the
 	 * backend's own features are then shown with STARTTLS added (inspect.h). */
 	bool plaintext_allowed;
+	/* Asked instead, with the header's `from` (NULL: none), where that may differ from peer to peer. */
+	bool (*takes_plaintext)(void *ctx, const char *from);
 	bool switch_allowed; /* mode monitor: inside TLS another of our domains than the certificate's may be named */
 	bool direct_tls;     /* TLS comes first: begin by waiting for _secured */
 	bool (*hosts)(void *ctx, const char *domain); /* normalised domain: is it one of ours on this role? */
@@ -90,23 +93,24 @@ struct neg_connect_params {
 	const void *header; /* the initiating entity's last header, byte for byte, prolog included: sent first */
 	size_t header_len;
 	/*
-	 * What is sent before TLS instead of `header` (NEG-29: neither a JID nor what else stands there goes out in
-	 * clear; header.h, stream_header_first). NULL: header.
+	 * What is sent before STARTTLS instead of `header` (NEG-29: neither a JID nor what else stands there goes out
+	 * in clear; header.h, stream_header_first). NULL: header.
 	 */
 	const void *first_header;
 	size_t first_header_len;
 	/*
 	 * The far end is a remote domain's server, normalised; NULL: our own legacy server. With it: silence where
-	 * features are due is no failure but makes <starttls/> go out (STRIP-2, event _timeout); inside TLS another
-	 * `from` than this domain is REASON_REMOTE_OTHER (CERT-15; none at all is taken); see-other-host is
-	 * REASON_REMOTE_REDIRECT. Other reasons are the BACKEND ones: the caller has the words for remote servers.
+	 * features are due is no failure but makes <starttls/> go out (STRIP-2, event _timeout); another `from` than
+	 * this domain in the last header (inside TLS, if any) is REASON_REMOTE_OTHER (CERT-15; none at all is taken);
+	 * see-other-host in place of features is REASON_REMOTE_REDIRECT. Other reasons are the BACKEND ones: the caller
+	 * has the words for remote servers.
 	 */
 	const char *remote;
 	bool strip_compression;
 	void (*log_state)(void *ctx, const char *from, const char *to);
 	void *ctx;
 };
-/* We are the initiating entity. The first action, NEG_SEND, is there at once. params is copied. */
+/* We are the initiating entity. The first action, NEG_SEND, is there at once, but with direct_tls. params is copied. */
 struct negotiator *negotiate_connect_new(const struct neg_connect_params *params);
 
 void negotiate_free(struct negotiator **n);
@@ -114,7 +118,7 @@ void negotiate_free(struct negotiator **n);
 /* Events. After NEG_FAIL all of them are ignored. */
 void negotiate_open(struct negotiator *n, const struct xml_node *root, const struct xml_decl *decls, size_t decl_count);
 void negotiate_element(struct negotiator *n, const struct xml_node *element);
-void negotiate_close(struct negotiator *n);                          /* the peer closed its stream */
+void negotiate_close(struct negotiator *n); /* the peer closed its stream; connect: or its connection ended */
 void negotiate_xml_failed(struct negotiator *n, enum reason reason); /* the parser refused */
 void negotiate_injected(struct negotiator *n);                       /* bytes stood behind <starttls/> or <proceed/> */
 /* TLS is up; certificate_domain is the local domain whose certificate was presented (accept side), never NULL there;
@@ -146,9 +150,10 @@ enum neg_answer {
 };
 struct neg_starttls {
 	bool sent;
-	bool features; /* features came before TLS */
-	bool advertised, required;
-	bool mangled; /* something like an offer that is none: wrong namespace, parent, case, twice */
+	bool features;             /* features came before TLS */
+	bool advertised, required; /* kept after TLS, for the record alone */
+	bool mangled; /* something like an offer that is none: wrong namespace, parent, case, as text, twice (of which
+			 neither counts) */
 	bool version; /* its header before TLS had a version of 1.0 or more */
 	enum neg_answer answer;
 	/* Inside TLS something differs that nobody but an attacker would change: features with <starttls/>, another
@@ -164,14 +169,15 @@ bool negotiate_is_failed(const struct negotiator *n);
 bool negotiate_in_handshake(const struct negotiator *n);
 /* Connect: <starttls/> was sent and TLS is not up yet, so that an end of the connection now is an answer to it. */
 bool negotiate_awaits_tls(const struct negotiator *n);
-/* Connect: <starttls/> stood among the features before TLS. False until they came; kept after TLS, for the log alone.
- */
-bool negotiate_starttls_offered(const struct negotiator *n);
 /* The stream header received last (after TLS: only that one; everything before is forgotten). Valid while n lives. */
 const struct stream_header *negotiate_header(const struct negotiator *n);
 /* Accept: the domain chosen so far, normalised: by the pre-TLS header for the certificate, by the post-TLS header once
  * READY. "" if none. */
 const char *negotiate_domain(const struct negotiator *n);
+/* Accept, outbound between servers: the domain of ours that the header speaks for, normalised; "" if it names none. */
+const char *negotiate_local(const struct negotiator *n);
+/* Accept: the id of the header that we answered last with; "" before. */
+const char *negotiate_own_id(const struct negotiator *n);
 /*
  * Connect: the features received where TLS is what it shall be; for READY and for REASON_BACKEND_MISCONFIGURED. NULL
  * before. For a server older than 1.0, which has none, what the inspector gives the initiating entity instead.

@@ -49,15 +49,22 @@ struct negotiator {
 	bool (*hosts)(void *ctx, const char *domain);
 	void (*new_id)(void *ctx, char out[NEG_ID_SIZE]);
 	char *default_domain;
-	bool plaintext_allowed, switch_allowed;
+	bool (*is_own)(void *ctx, const char *domain);
+	bool outbound, plaintext_allowed, switch_allowed;
+	bool (*takes_plaintext)(void *ctx, const char *from);
 	char certificate_domain[XMPP_DOMAIN_SIZE]; /* "" before TLS */
+	char local[XMPP_DOMAIN_SIZE];              /* outbound between servers: of the header's `from` */
+	char own_id[NEG_ID_SIZE];
 
 	/* connect */
 	bool strip_compression;
-	bool starttls_offered;
-	char *own_header; /* sent again inside TLS */
+	struct neg_starttls starttls;
+	char *remote;     /* NULL: our own legacy server */
+	char *own_header; /* sent inside TLS, and before it where there is no first header */
 	size_t own_header_len;
-	char *own_prefix; /* streams prefix of the header we sent (NEG-19) */
+	char *own_prefix;               /* streams prefix of the header we sent last (NEG-19) */
+	char *plain_from;               /* of its header before TLS, for neg_starttls.differs alone */
+	struct strbuf plain_mechanisms; /* what it offered then, likewise */
 	struct features features;
 	bool features_received;
 	enum xmpp_error peer_error;
@@ -73,6 +80,12 @@ void neg_note(struct negotiator *n, enum neg_note note);
 /* Appends FAIL and enters the failed state. */
 void neg_fail(struct negotiator *n, enum reason reason);
 void neg_forget_header(struct negotiator *n);
+/* What the features before TLS say of STARTTLS and how (STRIP-3, 6). */
+void neg_offer_read(struct negotiator *n, const struct xml_node *features);
+/* Is there something in or below an element that is like an offer of STARTTLS, but stands where none can? */
+bool neg_offer_is_mangled(const struct xml_node *top);
+/* Compares what the server says inside TLS with what it said before (STRIP-9). features: NULL if it sends none. */
+void neg_offer_compare(struct negotiator *n, const struct xml_node *features);
 /* Bytes stood behind <starttls/> or <proceed/>: what was queued at proceed_at and has not left is taken back, noted. */
 void neg_take_back(struct negotiator *n);
 

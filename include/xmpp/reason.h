@@ -50,6 +50,7 @@ enum reason {
 	REASON_BACKEND_INJECTION,     /* bytes behind its <proceed/> (NEG-8) */
 	/* Outbound: the remote domain's side, told to our own legacy side. */
 	REASON_NOT_OURS,          /* the legacy side speaks for a domain that is not configured here (STZ-4) */
+	REASON_SOURCE,            /* an outbound listener is not for whoever connects from there */
 	REASON_NOT_INTERCEPTED,   /* intercept: redirect, and the kernel knows no other destination */
 	REASON_LOOP,              /* it would have connected to portcullis itself (NEG-34) */
 	REASON_DNS,               /* no address to be had: row 24 */

@@ -11,13 +11,15 @@
 
 /* <stream:features><starttls xmlns='…'><required/></starttls></stream:features> (NEG-4) */
 void reply_features_starttls(struct strbuf *out);
+/* <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features> */
+void reply_features_dialback(struct strbuf *out);
 /* <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/> */
 void reply_starttls(struct strbuf *out);
 /*
- * What stands for the features of a server older than 1.0 (NEG-40): the one way to authenticate with it, XEP-0078.
- * prefix is that of its header, "" for prefix-free. starttls: TLS may still be asked for.
+ * What stands for the features of a server older than 1.0 (NEG-40): the one way to authenticate with it, XEP-0078, or
+ * between servers dialback. prefix is that of its header, "" for prefix-free. starttls: TLS may still be asked for.
  */
-void reply_features_pre10(struct strbuf *out, const char *prefix, bool starttls);
+void reply_features_pre10(struct strbuf *out, const char *prefix, bool server, bool starttls);
 /* XEP-0478, each of the two left out when it is 0. */
 struct stream_limits {
 	uint64_t max_bytes, idle_seconds;
@@ -39,6 +41,16 @@ void reply_compress_failure(struct strbuf *out);
 void reply_stream_error(struct strbuf *out, enum reason reason, const char *prefix);
 /* As above with another condition than the reason's own (passing on a backend's host-unknown). */
 void reply_stream_error_as(struct strbuf *out, enum xmpp_error condition, const char *text, const char *prefix);
+/*
+ * The answer of type error to a dialback request (XEP-0220 section 2.5); name: "result" or "verify". from, to and id
+ * (NULL: none) as they stand in the request. The prefix is db, the only one that jabberd-era servers take, and declared
+ * here, so that no header has to.
+ */
+struct dialback_error {
+	const char *name, *from, *to, *id;
+	const char *type, *condition; /* of the stanza error: "cancel", "item-not-found" */
+};
+void reply_dialback_error(struct strbuf *out, const struct dialback_error *e);
 /* </stream:stream> */
 void reply_close(struct strbuf *out, const char *prefix);
 

@@ -19,11 +19,14 @@
 
 /* Bytes of one value, escaped, without the NUL. */
 #define VALUE_MAX 1023
+/* A certificate may hold any number of names of any length. */
+#define NAMES_MAX 32
+#define NAME_MAX_BYTES 255
 /* Every value at its longest, quoted once more by JSON, is far less. */
 #define RECORD_MAX ((size_t)256 * 1024)
 
-/* PROTOCOL: the protocol of whatever has a direction. */
-enum kind { TEXT, NUMBER, PORT, FLAG, PROTOCOL, TLS };
+/* NUMBER: int64_t, negative if absent. COUNT: int, 0 if absent. PROTOCOL: the protocol of whatever has a direction. */
+enum kind { TEXT, NUMBER, COUNT, FLAG, PROTOCOL, TLS, LEAF, PREVIOUS, PEER_KEY, NAMES };
 
 struct member {
 	const char *name;
@@ -40,6 +43,11 @@ struct member {
 		.name = (n), .kind = (k), .offset = offsetof(struct audit_tls, f) \
 	}
 
+#define LEAF_MEMBER(n, k, f)                                                              \
+	{                                                                                 \
+		.name = (n), .kind = (k), .offset = offsetof(struct audit_certificate, f) \
+	}
+
 static const struct member tls_members[] = {
     TLS_MEMBER("established", FLAG, established),
     TLS_MEMBER("version", TEXT, version),
@@ -50,6 +58,28 @@ static const struct member tls_members[] = {
     TLS_MEMBER("client.server_name", TEXT, server_name),
 };
 
+/* Of a side of the network-facing leg: under "tls.server" or "tls.client". */
+static const struct member leaf_members[] = {
+    LEAF_MEMBER("x509.subject.distinguished_name", TEXT, subject),
+    LEAF_MEMBER("x509.issuer.distinguished_name", TEXT, issuer),
+    LEAF_MEMBER("x509.serial_number", TEXT, serial),
+    LEAF_MEMBER("x509.not_before", TEXT, not_before),
+    LEAF_MEMBER("x509.not_after", TEXT, not_after),
+    LEAF_MEMBER("x509.alternative_names", NAMES, names),
+    LEAF_MEMBER("x509.public_key_algorithm", TEXT, key_algorithm),
+    LEAF_MEMBER("x509.public_key_size", COUNT, key_size),
+    LEAF_MEMBER("x509.signature_algorithm", TEXT, signature_algorithm),
+    LEAF_MEMBER("hash.sha256", TEXT, sha256),
+};
+
+/* The certificate that is remembered, as far as it is. */
+static const struct member previous_members[] = {
+    LEAF_MEMBER("subject", TEXT, subject),         LEAF_MEMBER("issuer", TEXT, issuer),
+    LEAF_MEMBER("serial_number", TEXT, serial),    LEAF_MEMBER("not_before", TEXT, not_before),
+    LEAF_MEMBER("not_after", TEXT, not_after),     LEAF_MEMBER("sha256", TEXT, sha256),
+    LEAF_MEMBER("spki_sha256", TEXT, spki_sha256),
+};
+
 static const struct member members[] = {
     MEMBER("event.reason", TEXT, reason),
     MEMBER("event.code", TEXT, reason_word),
@@ -58,10 +88,10 @@ static const struct member members[] = {
     MEMBER("network.direction", TEXT, direction),
     MEMBER("service.version", TEXT, version_text),
     MEMBER("source.ip", TEXT, source_ip),
-    MEMBER("source.port", PORT, source_port),
+    MEMBER("source.port", COUNT, source_port),
     MEMBER("source.bytes", NUMBER, source_bytes),
     MEMBER("destination.ip", TEXT, destination_ip),
-    MEMBER("destination.port", PORT, destination_port),
+    MEMBER("destination.port", COUNT, destination_port),
     MEMBER("destination.domain", TEXT, destination_domain),
     MEMBER("destination.bytes", NUMBER, destination_bytes),
     MEMBER("xmpp.stream", TEXT, stream),
@@ -71,12 +101,19 @@ static const struct member members[] = {
     MEMBER("xmpp.version", TEXT, version),
     MEMBER("xmpp.policy.level", TEXT, level),
     MEMBER("xmpp.policy.mode", TEXT, mode),
+    MEMBER("xmpp.policy.reason", TEXT, policy_reason),
+    MEMBER("xmpp.policy.until", TEXT, policy_until),
     MEMBER("xmpp.starttls.advertised", FLAG, starttls_advertised),
     MEMBER("xmpp.starttls.required", FLAG, starttls_required),
     MEMBER("xmpp.starttls.result", TEXT, starttls_result),
+    MEMBER("xmpp.dns.dnssec", TEXT, dnssec),
     MEMBER("xmpp.verification.method", TEXT, verification_method),
+    MEMBER("xmpp.verification.identity", TEXT, verification_identity),
+    MEMBER("xmpp.verification.matched", TEXT, verification_matched),
     MEMBER("xmpp.verification.result", TEXT, verification_result),
     MEMBER("xmpp.verification.reason", TEXT, verification_reason),
+    {.name = "xmpp.peer.spki_sha256", .kind = PEER_KEY, .offset = 0},
+    MEMBER("xmpp.peer.previous", PREVIOUS, previous_certificate),
     MEMBER("xmpp.auth.method", TEXT, auth_method),
     MEMBER("xmpp.auth.identity", TEXT, auth_identity),
     MEMBER("xmpp.error", TEXT, error),
@@ -87,6 +124,8 @@ static const struct member members[] = {
     MEMBER("xmpp.inner.verification.result", TEXT, inner_verification_result),
     MEMBER("xmpp.inner.verification.reason", TEXT, inner_verification_reason),
     MEMBER("tls", TLS, outer),
+    MEMBER("tls.client", LEAF, client_certificate),
+    MEMBER("tls.server", LEAF, server_certificate),
 };
 
 static const char *const outcomes[] = {
@@ -194,16 +233,34 @@ static void add_quoted(struct line *l, const char *text)
 	add(l, "\"", 1);
 }
 
-static void put_text(struct line *l, const char *name, const char *text)
+/* size: of the value with its NUL; VALUE_MAX + 1 at most. */
+static void add_safe(struct line *l, const char *text, size_t size)
 {
 	char safe[VALUE_MAX + 1];
 
+	(void)escape_text(safe, size, text, strnlen(text, size + 3));
+	add_quoted(l, safe);
+}
+
+static void put_text(struct line *l, const char *name, const char *text)
+{
 	/* Absent, never empty. */
 	if (!text || !text[0])
 		return;
-	(void)escape_text(safe, sizeof(safe), text, strnlen(text, VALUE_MAX + 4));
 	add_member(l, name);
-	add_quoted(l, safe);
+	add_safe(l, text, VALUE_MAX + 1);
+}
+
+static void put_names(struct line *l, const char *name, const struct audit_certificate *leaf)
+{
+	if (leaf->name_count == 0)
+		return;
+	add_member(l, name);
+	for (size_t i = 0; i < leaf->name_count && i < NAMES_MAX; i++) {
+		add_text(l, i == 0 ? "[" : ",");
+		add_safe(l, leaf->names[i], NAME_MAX_BYTES + 1);
+	}
+	add_text(l, "]");
 }
 
 static void put_flag(struct line *l, const char *name, enum audit_flag flag)
@@ -227,7 +284,26 @@ static void put_number(struct line *l, const char *name, int64_t n, int64_t leas
 
 static void put_table(struct line *l, const char *prefix, const struct member *table, size_t count, const void *data);
 
-static void put_member(struct line *l, const char *name, enum kind kind, const char *at)
+static void put_leaf(struct line *l, const char *prefix, enum kind kind, const struct audit_certificate *leaf)
+{
+	if (!leaf)
+		return;
+	if (kind == PREVIOUS)
+		put_table(l, prefix, previous_members, ARRAY_LEN(previous_members), leaf);
+	else
+		put_table(l, prefix, leaf_members, ARRAY_LEN(leaf_members), leaf);
+}
+
+/* The key of the far end of the network-facing leg, whichever side of TLS it is. */
+static const char *peer_key(const struct audit_record *r)
+{
+	const struct audit_certificate *leaf = r->server_certificate ? r->server_certificate : r->client_certificate;
+
+	return leaf ? leaf->spki_sha256 : NULL;
+}
+
+/* data: the struct of the table, at: the member in it. */
+static void put_member(struct line *l, const char *name, enum kind kind, const void *data, const char *at)
 {
 	switch (kind) {
 	case TEXT:
@@ -236,7 +312,7 @@ static void put_member(struct line *l, const char *name, enum kind kind, const c
 	case NUMBER:
 		put_number(l, name, *(const int64_t *)(const void *)at, 0);
 		break;
-	case PORT:
+	case COUNT:
 		put_number(l, name, *(const int *)(const void *)at, 1);
 		break;
 	case FLAG:
@@ -247,6 +323,16 @@ static void put_member(struct line *l, const char *name, enum kind kind, const c
 		break;
 	case TLS:
 		put_table(l, name, tls_members, ARRAY_LEN(tls_members), at);
+		break;
+	case LEAF:
+	case PREVIOUS:
+		put_leaf(l, name, kind, *(const struct audit_certificate *const *)(const void *)at);
+		break;
+	case PEER_KEY:
+		put_text(l, name, peer_key(data));
+		break;
+	case NAMES:
+		put_names(l, name, data);
 		break;
 	}
 }
@@ -264,7 +350,7 @@ static void put_table(struct line *l, const char *prefix, const struct member *t
 
 		assert(len + own < sizeof(name));
 		memcpy(name + len, table[i].name, own + 1);
-		put_member(l, name, table[i].kind, (const char *)data + table[i].offset);
+		put_member(l, name, table[i].kind, data, (const char *)data + table[i].offset);
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The mapping that master, keeper and workers share: construction, sums, and the limits on connections, which hold over
- * all workers together. The connection table itself is shared_table.c's; it lies in the same mapping, behind this
- * struct. Invariant: a slot is written by its worker alone, so its counters need no lock.
+ * all workers together. The connection table itself is shared_table.c's, the table of ids shared_ids.c's; they lie in
+ * the same mapping, behind this struct. Invariant: a slot is written by its worker alone, so its counters need no lock.
  */
 #include "base/shared.h"
 
@@ -11,16 +11,25 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "base/shared_ids.h"
 #include "base/shared_private.h"
 
 static const char *const counter_names[] = {
-    [COUNTER_ACCEPTED] = "accepted",           [COUNTER_CLOSED] = "closed",
-    [COUNTER_ESTABLISHED] = "established",     [COUNTER_HANDSHAKES] = "handshakes",
-    [COUNTER_RESUMED] = "handshakes_resumed",  [COUNTER_HANDSHAKES_FAILED] = "handshakes_failed",
-    [COUNTER_AUTHENTICATED] = "authenticated", [COUNTER_MECHANISMS_REFUSED] = "mechanisms_refused",
-    [COUNTER_BYTES_IN] = "bytes_in",           [COUNTER_BYTES_OUT] = "bytes_out",
-    [COUNTER_WOULD_REFUSE] = "would_refuse",   [COUNTER_ACCEPT_ERRORS] = "accept_errors",
-    [COUNTER_AUDIT_RECORDS] = "audit_records", [COUNTER_AUDIT_LOST] = "audit_lost",
+    [COUNTER_ACCEPTED] = "accepted",
+    [COUNTER_CLOSED] = "closed",
+    [COUNTER_ESTABLISHED] = "established",
+    [COUNTER_HANDSHAKES] = "handshakes",
+    [COUNTER_RESUMED] = "handshakes_resumed",
+    [COUNTER_HANDSHAKES_FAILED] = "handshakes_failed",
+    [COUNTER_AUTHENTICATED] = "authenticated",
+    [COUNTER_MECHANISMS_REFUSED] = "mechanisms_refused",
+    [COUNTER_BYTES_IN] = "bytes_in",
+    [COUNTER_BYTES_OUT] = "bytes_out",
+    [COUNTER_WOULD_REFUSE] = "would_refuse",
+    [COUNTER_ACCEPT_ERRORS] = "accept_errors",
+    [COUNTER_AUDIT_RECORDS] = "audit_records",
+    [COUNTER_AUDIT_LOST] = "audit_lost",
+    [COUNTER_OBSERVATIONS_LOST] = "observations_lost",
 };
 _Static_assert(sizeof(counter_names) / sizeof(counter_names[0]) == COUNTER_COUNT, "counter without a name");
 
@@ -29,10 +38,20 @@ const char *shared_counter_name(enum shared_counter counter)
 	return counter < COUNTER_COUNT ? counter_names[counter] : "unknown";
 }
 
-/* The table begins at the next page, so that no counter shares a cache line with its lock. */
+/* Both tables begin at a page of their own, so that no counter shares a cache line with a lock. */
+static size_t whole_pages(size_t size)
+{
+	return (size + 4095) & ~(size_t)4095;
+}
+
+static size_t ids_offset(void)
+{
+	return whole_pages(sizeof(struct shared));
+}
+
 static size_t table_offset(void)
 {
-	return (sizeof(struct shared) + 4095) & ~(size_t)4095;
+	return ids_offset() + whole_pages(shared_ids_size());
 }
 
 static struct shared_table *table_of(struct shared *shared)
@@ -54,6 +73,8 @@ struct shared *shared_new(unsigned workers, uint32_t connections_max, uint32_t p
 	}
 	shared->workers = workers;
 	shared->connections_max = connections_max;
+	shared->ids = (struct shared_ids *)(void *)((char *)shared + ids_offset());
+	shared_ids_init(shared->ids);
 	shared_table_init(table_of(shared), workers, connections_max, per_address_max);
 	return shared;
 }

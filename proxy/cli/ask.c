@@ -79,7 +79,7 @@ int cli_ask(const struct cli_args *args, const char *request, uint64_t wait_ms, 
 	answer = control_ask(path, request, wait_ms, &len, &err);
 	if (answer) {
 		int said = print(stdout, answer, len, &err);
-		status = said == 0 ? CLI_OK : CLI_BAD;
+		status = said == 0 ? CLI_OK : said > 0 ? CLI_BAD : CLI_CANNOT;
 	}
 	if (*err.text)
 		fprintf(stderr, "portcullis: %s\n", err.text);

@@ -35,7 +35,7 @@ static const struct command commands[] = {
 	     "take the new one, open streams go on with what they started with. If anything is wrong nothing changes:\n"
 	     "every finding is printed as FILE:LINE:COLUMN: message, and the exit status is 1.\n"
 	     "What takes a restart, and is refused: workers, user, admin.socket, audit.output, audit.chain, and\n"
-	     "limits.connections above what it was at the start.\n",
+	     "limits.connections above what it was at the start; state-directory while peer memory is in use.\n",
      .takes_socket = true,
      .run = cli_reload},
     {.name = "status",
@@ -54,13 +54,20 @@ static const struct command commands[] = {
      .takes_socket = true,
      .run = cli_streams},
     {.name = "peers",
-     .synopsis = "list|show DOMAIN|accept DOMAIN|forget DOMAIN",
-     .summary = "what is remembered of remote domains (not available in this version)",
-     .help = "This version keeps no memory of remote domains.\n",
-     .operands_max = ANY,
+     .synopsis = "list|show DOMAIN|accept DOMAIN|forget DOMAIN [-c FILE] [--socket PATH] [--json]",
+     .summary = "what is remembered of remote domains; accept a changed certificate",
+     .help = "list            every domain that was met, a line for each service (s2s, c2s): the best TLS version and\n"
+	     "                the best proof ever seen, the last ones, whether STARTTLS was ever offered or required.\n"
+	     "show DOMAIN     all that is remembered of it, with every certificate.\n"
+	     "accept DOMAIN   all its certificates count as known: no certificate-changed for them any more, and\n"
+	     "                policy.on-certificate-change: refuse lets them in.\n"
+	     "forget DOMAIN   as if it had never been met; the next certificate is the first one again.\n\n"
+	     "Exit status 1 if nothing is remembered of the domain, 3 if no listener has remote domains.\n",
+     .operands_min = 1,
+     .operands_max = 2,
      .takes_json = true,
-     .loose = true,
-     .run = cli_unavailable},
+     .takes_socket = true,
+     .run = cli_peers},
     {.name = "probe",
      .synopsis = "DOMAIN",
      .summary = "report on a remote domain's TLS (not available in this version)",

@@ -102,16 +102,17 @@ static void print_help(FILE *out)
 	for (size_t i = 0; (command = cli_command(i)); i++)
 		if (!command->hidden)
 			fprintf(out, "  %-8s %s\n", command->name, command->summary);
-	fprintf(out,
-		"\noptions\n"
-		"  -c, --config FILE  the configuration (default %s)\n"
-		"  --json             for machines (check, status, streams)\n"
-		"  --socket PATH      the control socket, instead of the configuration's (status, streams, reload)\n"
-		"  -h, --help         this, or behind a command: about that command\n"
-		"  --version          versions of portcullis and of its libraries\n\n"
-		"exit status: 0 done and well; 1 what was asked about is bad; 2 wrong usage; 3 could not be done\n"
-		"manual pages: portcullis(1), portcullis.yaml(5)\n",
-		CLI_CONFIG_DEFAULT);
+	fprintf(
+	    out,
+	    "\noptions\n"
+	    "  -c, --config FILE  the configuration (default %s)\n"
+	    "  --json             for machines (check, status, streams, peers)\n"
+	    "  --socket PATH      the control socket, instead of the configuration's (status, streams, peers, reload)\n"
+	    "  -h, --help         this, or behind a command: about that command\n"
+	    "  --version          versions of portcullis and of its libraries\n\n"
+	    "exit status: 0 done and well; 1 what was asked about is bad; 2 wrong usage; 3 could not be done\n"
+	    "manual pages: portcullis(1), portcullis.yaml(5)\n",
+	    CLI_CONFIG_DEFAULT);
 }
 
 static void print_command_help(FILE *out, const struct command *command)

@@ -47,7 +47,7 @@ bool ballot_awaits(const struct ballot *b, unsigned slot)
 
 int ballot_debtor(const struct ballot *b)
 {
-	for (int i = 0; i < SHARED_WORKERS_MAX; i++)
+	for (int i = 0; i <= BALLOT_KEEPER; i++)
 		if (b->voter[i] == VOTER_OWES || b->voter[i] == VOTER_AWAITED)
 			return i;
 	return -1;

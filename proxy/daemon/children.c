@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/ballot.h"
 #include "daemon/keeper.h"
 #include "daemon/worker.h"
 
@@ -74,7 +75,13 @@ static void become_child(int *keep, size_t count)
 static int run_keeper(struct children *all, int control)
 {
 	struct keeper_params params = {
-	    .audit = &all->config->audit, .shared = all->shared, .account = &all->account, .control = control};
+	    .audit = &all->config->audit,
+	    .shared = all->shared,
+	    .account = &all->account,
+	    .state_directory = config_has_peers(all->config) ? all->config->state_directory : NULL,
+	    .restarted = all->keeper.incarnation > 1,
+	    .control = control,
+	};
 	int keep[1] = {control};
 
 	become_child(keep, ARRAY_LEN(keep));
@@ -259,8 +266,10 @@ static void take_message(struct child *child, const struct message *m)
 		all->events.failed(all->events.ctx, child, why);
 	} else if (!child->is_keeper && (m->type == MESSAGE_STREAMS_PART || m->type == MESSAGE_STREAMS_END)) {
 		all->events.answer(all->events.ctx, child->slot, m);
-	} else if (!child->is_keeper && is_vote(m->type)) {
-		all->events.vote(all->events.ctx, child->slot, m);
+	} else if (is_vote(m->type)) {
+		all->events.vote(all->events.ctx, child->is_keeper ? BALLOT_KEEPER : child->slot, m);
+	} else if (child->is_keeper && m->type == MESSAGE_PEERS_ANSWER) {
+		all->events.peers(all->events.ctx, m);
 	}
 }
 

@@ -13,33 +13,54 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-static const char *const command_names[] = {
-    [CONTROL_STATUS] = "status", [CONTROL_STREAMS] = "streams", [CONTROL_RELOAD] = "reload"};
-_Static_assert(ARRAY_LEN(command_names) == CONTROL_COUNT, "command without a name");
+static const struct {
+	const char *name;
+	bool domain; /* it needs one */
+} commands[] = {
+    [CONTROL_STATUS] = {"status", false},
+    [CONTROL_STREAMS] = {"streams", false},
+    [CONTROL_RELOAD] = {"reload", false},
+    [CONTROL_PEERS_LIST] = {"peers-list", false},
+    [CONTROL_PEERS_SHOW] = {"peers-show", true},
+    [CONTROL_PEERS_ACCEPT] = {"peers-accept", true},
+    [CONTROL_PEERS_FORGET] = {"peers-forget", true},
+};
+_Static_assert(ARRAY_LEN(commands) == CONTROL_COUNT, "command without a name");
 
 static enum control_command find_command(const char *name)
 {
-	for (size_t i = 0; name && i < ARRAY_LEN(command_names); i++)
-		if (strcmp(name, command_names[i]) == 0)
+	for (size_t i = 0; name && i < ARRAY_LEN(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
 			return (enum control_command)i;
 	return CONTROL_INVALID;
 }
 
-enum control_command control_parse(const char *line, size_t len, struct errbuf *err)
+bool control_parse(struct control_request *out, const char *line, size_t len, struct errbuf *err)
 {
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = json_string_value(json_object_get(request, "command"));
+	const char *domain = json_string_value(json_object_get(request, "domain"));
 	enum control_command command = find_command(name);
+	bool well = false;
 	char safe[64];
 
+	memset(out, 0, sizeof(*out));
+	out->command = command;
 	if (!request)
 		errbuf_set(err, "the request is not a JSON object");
 	else if (!name)
 		errbuf_set(err, "the request has no \"command\"");
 	else if (command == CONTROL_INVALID)
 		errbuf_set(err, "unknown command \"%s\"", log_safe(safe, sizeof(safe), name, strlen(name), 32));
+	else if (commands[command].domain && !domain)
+		errbuf_set(err, "\"%s\" needs a \"domain\"", name);
+	else if (commands[command].domain && !domain_normalise(domain, out->domain))
+		errbuf_set(err, "\"%s\" is no domain",
+			   log_safe(safe, sizeof(safe), domain, strlen(domain), sizeof(safe)));
+	else
+		well = true;
 	json_decref(request);
-	return command;
+	return well;
 }
 
 char *control_error_json(const char *text)

@@ -222,13 +222,14 @@ static void serve(struct client *client, size_t len)
 {
 	struct control_server *server = client->server;
 	struct errbuf err = {.text = ""};
-	enum control_command command = control_parse(client->request, len, &err);
+	struct control_request request;
+	bool well = control_parse(&request, client->request, len, &err);
 	char *text;
 
 	client->state = CLIENT_WAITING;
-	client->deadline_ms = clock_ms() + (command == CONTROL_RELOAD ? RELOAD_ANSWER_MS : ANSWER_MS);
-	if (command != CONTROL_INVALID) {
-		server->request(server->ctx, client->number, command);
+	client->deadline_ms = clock_ms() + (request.command == CONTROL_RELOAD ? RELOAD_ANSWER_MS : ANSWER_MS);
+	if (well) {
+		server->request(server->ctx, client->number, &request);
 		return;
 	}
 	text = control_error_json(err.text);

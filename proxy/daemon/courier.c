@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring of parcels, one for each record submitted, in order of their numbers; a record's number is its ticket. A
- * parcel holds the record until the keeper has it, and its caller's wish to be told until it was told: the front is
- * given back when both are over. Invariants: first <= next_send <= first + count; kept and bytes count the records
- * still held. With `refuse` the bounds stop new streams, not records: what open streams still owe is always taken.
- * A record that cannot be kept gets no parcel, or a log that fails for days would cost memory for every one: only its
- * caller, if he waits, is remembered until the next courier_call_back.
+ * A ring of parcels, one for each record submitted and each peer observed, in order of their numbers; a record's number
+ * is its ticket. A parcel holds the record until the keeper has it, and its caller's wish to be told until it was told:
+ * the front is given back when both are over. Invariants: first <= next_send <= first + count; kept and bytes count the
+ * records still held. With `refuse` the bounds stop new streams, not records: what open streams still owe is always
+ * taken. A record that cannot be kept gets no parcel, or a log that fails for days would cost memory for every one:
+ * only its caller, if he waits, is remembered until the next courier_call_back.
  */
 #include "daemon/courier.h"
 
@@ -17,12 +17,14 @@
 #include "audit/record.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "daemon/inquiries.h"
 #include "daemon/message.h"
 
 enum answer { ANSWER_WAITING, ANSWER_DUE_OK, ANSWER_DUE_LOST, ANSWER_GIVEN };
 
 struct parcel {
-	char *json; /* NULL: written, or given up */
+	enum message_type type;
+	void *payload; /* NULL: written, or given up */
 	size_t len;
 	audit_done_fn *done; /* NULL: nobody waits */
 	void *done_ctx;
@@ -53,6 +55,7 @@ struct courier {
 	size_t lost_count, lost_size;
 	uint64_t lost_tickets; /* given so far */
 	bool full;
+	struct inquiries *inquiries;
 	uint8_t buffer[MESSAGE_SIZE_MAX];
 };
 
@@ -67,6 +70,7 @@ struct courier *courier_new(const struct courier_params *params)
 	c->ring = mem_array(c->size, sizeof(*c->ring));
 	c->first = c->next_send = 1;
 	c->due_low = UINT64_MAX;
+	c->inquiries = inquiries_new(INQUIRIES_MAX);
 	return c;
 }
 
@@ -89,9 +93,10 @@ void courier_free(struct courier **c_io)
 	if (!c)
 		return;
 	for (uint64_t n = c->first; n < c->first + c->count; n++)
-		mem_free(parcel_of(c, n)->json);
+		mem_free(parcel_of(c, n)->payload);
 	if (c->fd >= 0)
 		close(c->fd);
+	inquiries_free(&c->inquiries);
 	mem_free(c->ring);
 	mem_free(c->lost);
 	mem_free(c->id_prefix);
@@ -143,7 +148,7 @@ static void drop_settled_front(struct courier *c)
 	while (c->count > 0) {
 		struct parcel *p = parcel_of(c, c->first);
 
-		if (p->json || p->answer != ANSWER_GIVEN)
+		if (p->payload || p->answer != ANSWER_GIVEN)
 			break;
 		c->first++;
 		c->count--;
@@ -174,7 +179,7 @@ static uint64_t lose_record(struct courier *c, audit_done_fn *done, void *done_c
 	return ticket;
 }
 
-static void keep_record(struct courier *c, uint64_t number, const struct parcel *parcel)
+static void keep(struct courier *c, uint64_t number, const struct parcel *parcel)
 {
 	if (c->count == c->size)
 		grow(c);
@@ -182,7 +187,6 @@ static void keep_record(struct courier *c, uint64_t number, const struct parcel 
 	*parcel_of(c, number) = *parcel;
 	c->kept++;
 	c->bytes += parcel->len;
-	count(c, COUNTER_AUDIT_RECORDS);
 	measure(c);
 	if (!c->params.refuse && log_failing(c))
 		settle(c, number, false);
@@ -193,18 +197,19 @@ static uint64_t courier_submit(void *ctx, struct audit_record *record, audit_don
 	struct courier *c = ctx;
 	uint64_t number = c->first + c->count;
 	char *id = mem_printf("%s.%" PRIu64, c->id_prefix, number);
-	struct parcel parcel = {.done = done, .done_ctx = done_ctx};
+	struct parcel parcel = {.type = MESSAGE_RECORD, .done = done, .done_ctx = done_ctx};
 
 	record->time_us = clock_real_us();
 	record->id = id;
-	parcel.json = audit_record_json(record, &parcel.len);
+	parcel.payload = audit_record_json(record, &parcel.len);
 	record->id = NULL;
 	mem_free(id);
-	if (!parcel.json || parcel.len > MESSAGE_PAYLOAD_MAX || (c->full && !c->params.refuse)) {
-		mem_free(parcel.json);
+	if (!parcel.payload || parcel.len > MESSAGE_PAYLOAD_MAX || (c->full && !c->params.refuse)) {
+		mem_free(parcel.payload);
 		number = lose_record(c, done, done_ctx);
 	} else {
-		keep_record(c, number, &parcel);
+		count(c, COUNTER_AUDIT_RECORDS);
+		keep(c, number, &parcel);
 	}
 	c->params.wake(c->params.ctx);
 	return number;
@@ -228,6 +233,42 @@ static bool courier_available(void *ctx)
 	return !c->params.refuse || (!log_failing(c) && !c->full);
 }
 
+static void courier_observe(void *ctx, const struct peer_observation *seen)
+{
+	struct courier *c = ctx;
+	struct parcel parcel = {.type = MESSAGE_OBSERVATION, .len = sizeof(*seen)};
+
+	if (c->full && !c->params.refuse) {
+		count(c, COUNTER_OBSERVATIONS_LOST);
+		return;
+	}
+	parcel.payload = mem_dup(seen, sizeof(*seen));
+	keep(c, c->first + c->count, &parcel);
+	c->params.wake(c->params.ctx);
+}
+
+/* While the log fails its keeper reads nothing: nobody is to wait for that. */
+static uint64_t courier_ask(void *ctx, const char *domain, enum peer_service service, peer_answer_fn *answer,
+			    void *answer_ctx)
+{
+	struct courier *c = ctx;
+	uint64_t ticket = inquiries_ask(c->inquiries, domain, service, log_failing(c), answer, answer_ctx);
+
+	c->params.wake(c->params.ctx);
+	return ticket;
+}
+
+static void courier_forget_question(void *ctx, uint64_t ticket)
+{
+	inquiries_forget(((struct courier *)ctx)->inquiries, ticket);
+}
+
+struct peer_recall courier_recall(struct courier *c)
+{
+	return (struct peer_recall){
+	    .ask = courier_ask, .forget = courier_forget_question, .observe = courier_observe, .ctx = c};
+}
+
 struct audit_trail courier_trail(struct courier *c)
 {
 	return (struct audit_trail){
@@ -240,6 +281,7 @@ void courier_attach(struct courier *c, int fd)
 		close(c->fd);
 	c->fd = fd;
 	c->next_send = c->first;
+	inquiries_resend(c->inquiries);
 }
 
 int courier_fd(const struct courier *c)
@@ -249,21 +291,24 @@ int courier_fd(const struct courier *c)
 
 bool courier_wants_write(const struct courier *c)
 {
-	return c->fd >= 0 && c->next_send < c->first + c->count;
+	return c->fd >= 0 && (c->next_send < c->first + c->count || inquiries_unsent(c->inquiries));
 }
 
 void courier_write(struct courier *c)
 {
-	while (courier_wants_write(c)) {
+	/* Somebody waits for an answer; behind all that the log is owed it could come too late. */
+	if (c->fd < 0 || !inquiries_send(c->inquiries, c->fd, c->params.incarnation))
+		return;
+	while (c->next_send < c->first + c->count) {
 		const struct parcel *p = parcel_of(c, c->next_send);
-		struct message m = {.type = MESSAGE_RECORD,
+		struct message m = {.type = p->type,
 				    .incarnation = c->params.incarnation,
 				    .number = c->next_send,
-				    .payload = p->json,
+				    .payload = p->payload,
 				    .len = p->len};
 
 		/* A channel that is gone is noticed by courier_read; until then the parcel stays where it is. */
-		if (p->json && message_send(c->fd, &m, -1) != MESSAGE_OK)
+		if (p->payload && message_send(c->fd, &m, -1) != MESSAGE_OK)
 			return;
 		c->next_send++;
 	}
@@ -276,15 +321,25 @@ static void acknowledge(struct courier *c, uint64_t number)
 	for (uint64_t n = c->first; n <= number; n++) {
 		struct parcel *p = parcel_of(c, n);
 
-		if (p->json) {
+		if (p->payload) {
 			c->kept--;
 			c->bytes -= p->len;
-			mem_free(p->json);
-			p->json = NULL;
+			mem_free(p->payload);
+			p->payload = NULL;
 		}
 		settle(c, n, true);
 	}
 	measure(c);
+	c->params.wake(c->params.ctx);
+}
+
+static void take_message(struct courier *c, const struct message *m)
+{
+	if (m->type == MESSAGE_WRITTEN)
+		acknowledge(c, m->number);
+	if (m->type != MESSAGE_PEER_KNOWN)
+		return;
+	inquiries_take(c->inquiries, m);
 	c->params.wake(c->params.ctx);
 }
 
@@ -294,8 +349,8 @@ bool courier_read(struct courier *c)
 	struct message m;
 
 	while (c->fd >= 0 && (result = message_receive(c->fd, &m, c->buffer, NULL)) == MESSAGE_OK)
-		if (m.type == MESSAGE_WRITTEN && m.incarnation == c->params.incarnation)
-			acknowledge(c, m.number);
+		if (m.incarnation == c->params.incarnation)
+			take_message(c, &m);
 	if (result != MESSAGE_GONE)
 		return c->fd >= 0;
 	courier_attach(c, -1);
@@ -337,6 +392,7 @@ void courier_call_back(struct courier *c)
 {
 	uint64_t low, high;
 
+	inquiries_call_back(c->inquiries);
 	tell_lost(c);
 	low = c->due_low;
 	high = c->due_high;
@@ -352,6 +408,10 @@ void courier_call_back(struct courier *c)
 
 void courier_tick(struct courier *c)
 {
+	if (inquiries_waiting(c->inquiries) > 0) {
+		inquiries_tick(c->inquiries, clock_ms());
+		c->params.wake(c->params.ctx);
+	}
 	if (c->params.refuse || !log_failing(c) || c->count == 0)
 		return;
 	for (uint64_t n = c->first; n < c->first + c->count; n++)
@@ -367,6 +427,11 @@ void courier_set_refuse(struct courier *c, bool refuse)
 bool courier_full(const struct courier *c)
 {
 	return c->full;
+}
+
+bool courier_asks(const struct courier *c)
+{
+	return inquiries_waiting(c->inquiries) > 0;
 }
 
 size_t courier_pending(const struct courier *c)

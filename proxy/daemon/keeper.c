@@ -4,7 +4,9 @@
  * in the log. While the log cannot be written it takes nothing more: records wait in the couriers, which bound them. A
  * record that comes a second time, because a keeper before this one died between writing and acknowledging, is
  * acknowledged and not written. It ends when the master has closed its side and every channel is at its end, so that
- * also what a killed worker had still sent gets into the log.
+ * also what a killed worker had still sent gets into the log. Observations of peers come numbered among the records and
+ * go into peer memory, which is committed before anything is acknowledged and can never stop the log; questions about
+ * peers are answered as they come, and a channel whose answers are not taken is not read.
  */
 #include "daemon/keeper.h"
 
@@ -21,9 +23,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/keeper_memory.h"
 #include "daemon/message.h"
+#include "daemon/outbox.h"
 
 #define BATCH_RECORDS 64
+#define BATCH_QUESTIONS 64
 #define BATCH_BYTES ((size_t)128 << 10)
 #define RETRY_MS 1000
 #define LAST_TRIES 3
@@ -34,16 +39,20 @@ struct channel {
 	uint32_t incarnation;
 	uint64_t taken; /* highest number given to the writer, or found written */
 	uint64_t acknowledged;
+	struct outbox answers; /* not taken yet */
 };
 
 struct keeper {
 	struct keeper_params params;
 	struct audit_writer *writer;
+	struct keeper_memory memory;
+	struct outbox answers; /* for the master, not taken yet */
 	struct channel *channels;
 	struct pollfd *polls; /* [0] is the control channel, [i + 1] is channels[i] */
 	size_t count;
 	size_t batch_bytes;
-	size_t turn; /* where reading starts: nobody starves */
+	size_t questions; /* answered in this turn of a channel */
+	size_t turn;      /* where reading starts: nobody starves */
 	uint64_t retry_at;
 	unsigned tries_left;
 	int on_failure; /* enum audit_on_failure: for what is said, the couriers act on it */
@@ -104,24 +113,35 @@ static void remove_ended_channels(struct keeper *k)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < k->count; i++)
+	for (size_t i = 0; i < k->count; i++) {
 		if (k->channels[i].fd >= 0)
 			k->channels[kept++] = k->channels[i];
+		else
+			outbox_fini(&k->channels[i].answers);
+	}
 	k->count = kept;
 }
 
-static void take_record(struct keeper *k, struct channel *ch, const struct message *m)
+static void store_item(struct keeper *k, const struct message *m)
+{
+	if (m->type == MESSAGE_OBSERVATION)
+		keeper_memory_observe(&k->memory, m);
+	else if (audit_writer_add(k->writer, m->payload, m->len))
+		k->batch_bytes += m->len;
+}
+
+static void take_item(struct keeper *k, struct channel *ch, const struct message *m)
 {
 	if (m->number <= ch->taken)
 		return;
-	if (!written_before(k, ch, m->number) && audit_writer_add(k->writer, m->payload, m->len))
-		k->batch_bytes += m->len;
+	if (!written_before(k, ch, m->number))
+		store_item(k, m);
 	ch->taken = m->number;
 }
 
 static bool batch_full(const struct keeper *k)
 {
-	return audit_writer_pending(k->writer) >= BATCH_RECORDS || k->batch_bytes >= BATCH_BYTES;
+	return audit_writer_pending(k->writer) + k->memory.batch >= BATCH_RECORDS || k->batch_bytes >= BATCH_BYTES;
 }
 
 static void end_channel(struct channel *ch)
@@ -130,14 +150,28 @@ static void end_channel(struct channel *ch)
 	ch->fd = -1;
 }
 
+static void take_message(struct keeper *k, struct channel *ch, const struct message *m)
+{
+	if (m->incarnation != ch->incarnation)
+		return;
+	if (m->type == MESSAGE_RECORD || m->type == MESSAGE_OBSERVATION)
+		take_item(k, ch, m);
+	if (m->type != MESSAGE_PEER_ASK)
+		return;
+	k->questions++;
+	keeper_memory_answer(&k->memory, m, &ch->answers);
+	outbox_flush(&ch->answers, ch->fd);
+}
+
 static void read_channel(struct keeper *k, struct channel *ch)
 {
 	enum message_result result = MESSAGE_AGAIN;
 	struct message m;
 
-	while (!batch_full(k) && (result = message_receive(ch->fd, &m, k->buffer, NULL)) == MESSAGE_OK)
-		if (m.type == MESSAGE_RECORD && m.incarnation == ch->incarnation)
-			take_record(k, ch, &m);
+	k->questions = 0;
+	while (!batch_full(k) && k->questions < BATCH_QUESTIONS && outbox_flush(&ch->answers, ch->fd) &&
+	       (result = message_receive(ch->fd, &m, k->buffer, NULL)) == MESSAGE_OK)
+		take_message(k, ch, &m);
 	if (result == MESSAGE_GONE)
 		end_channel(ch);
 }
@@ -172,6 +206,37 @@ static void take_settings(struct keeper *k, const struct message *m)
 	memcpy(&settings, m->payload, sizeof(settings));
 	k->on_failure = settings.on_failure;
 	log_setup((enum log_output)settings.log_output, (enum log_level)settings.log_level);
+	settings.state_directory[sizeof(settings.state_directory) - 1] = '\0';
+	if (settings.state_directory[0])
+		keeper_memory_need(&k->memory, settings.state_directory);
+}
+
+/* A configuration whose memory cannot be opened is not taken. */
+static void prepare(struct keeper *k, const struct message *m)
+{
+	struct message answer = {.type = MESSAGE_PREPARED, .number = m->number};
+	char *directory = mem_strndup(m->payload, m->len);
+	struct errbuf err = {.text = ""};
+
+	if (keeper_memory_open(&k->memory, directory, &err) < 0) {
+		answer.type = MESSAGE_UNFIT;
+		answer.payload = err.text;
+		answer.len = strlen(err.text);
+	}
+	outbox_add(&k->answers, &answer);
+	mem_free(directory);
+}
+
+static void obey(struct keeper *k, const struct message *m)
+{
+	if (m->type == MESSAGE_REOPEN)
+		reopen(k);
+	if (m->type == MESSAGE_SETTINGS)
+		take_settings(k, m);
+	if (m->type == MESSAGE_PREPARE)
+		prepare(k, m);
+	if (m->type == MESSAGE_PEERS)
+		keeper_memory_tell(&k->memory, m, &k->answers);
 }
 
 static void read_control(struct keeper *k)
@@ -185,11 +250,9 @@ static void read_control(struct keeper *k)
 			add_channel(k, &m, fd);
 		else if (fd >= 0)
 			close(fd);
-		if (m.type == MESSAGE_REOPEN)
-			reopen(k);
-		if (m.type == MESSAGE_SETTINGS)
-			take_settings(k, &m);
+		obey(k, &m);
 	}
+	outbox_flush(&k->answers, k->params.control);
 	if (result == MESSAGE_GONE) {
 		k->closing = true;
 		k->tries_left = LAST_TRIES;
@@ -267,6 +330,7 @@ static void flush(struct keeper *k)
 	struct errbuf err = {.text = ""};
 	size_t pending = audit_writer_pending(k->writer);
 
+	keeper_memory_commit(&k->memory);
 	if (write_batch(k, &err) < 0) {
 		set_failing(k, true, err.text);
 		k->retry_at = clock_ms() + RETRY_MS;
@@ -284,21 +348,24 @@ static void flush(struct keeper *k)
 
 static int wait_for_work(struct keeper *k)
 {
-	uint64_t now = clock_ms();
-	int timeout = -1;
+	uint64_t now = clock_ms(), due = keeper_memory_due(&k->memory);
+	short control = (short)(POLLIN | (k->answers.head ? POLLOUT : 0));
 
-	k->polls[0] = (struct pollfd){.fd = k->closing ? -1 : k->params.control, .events = POLLIN};
+	k->polls[0] = (struct pollfd){.fd = k->closing ? -1 : k->params.control, .events = control};
 	for (size_t i = 0; i < k->count; i++) {
 		const struct channel *ch = &k->channels[i];
-		short events = (short)(POLLIN | (ch->taken > ch->acknowledged ? POLLOUT : 0));
+		short events = ch->answers.head ? POLLOUT : POLLIN;
+
+		if (ch->taken > ch->acknowledged)
+			events = (short)(events | POLLOUT);
 
 		/* While the log fails nothing is read: a descriptor without a wish would report its end, over and over.
 		 */
 		k->polls[i + 1] = (struct pollfd){.fd = k->failing ? -1 : ch->fd, .events = events};
 	}
-	if (k->failing)
-		timeout = k->retry_at > now ? (int)(k->retry_at - now) : 0;
-	return poll(k->polls, k->count + 1, timeout);
+	if (k->failing && k->retry_at < due)
+		due = k->retry_at;
+	return poll(k->polls, k->count + 1, due == UINT64_MAX ? -1 : due > now ? (int)(due - now) : 0);
 }
 
 static void turn(struct keeper *k)
@@ -312,12 +379,13 @@ static void turn(struct keeper *k)
 	for (size_t i = 0; i < count && !k->failing; i++) {
 		size_t at = (k->turn + i) % count;
 
-		if (k->polls[at + 1].revents & (POLLIN | POLLHUP | POLLERR))
+		if (k->polls[at + 1].revents)
 			read_channel(k, &k->channels[at]);
 	}
 	k->turn++;
 	if (control)
 		read_control(k);
+	keeper_memory_tick(&k->memory, clock_ms());
 	if (!k->failing || clock_ms() >= k->retry_at)
 		flush(k);
 }
@@ -341,6 +409,20 @@ static void give_file(const struct keeper *k)
 	close(fd);
 }
 
+/* With the rights of the account, which will have to do for every reopening. */
+static int start_memory(struct keeper *k, struct errbuf *err)
+{
+	const char *directory = k->params.state_directory;
+
+	k->memory.shared = &k->params.shared->keeper;
+	atomic_store(&k->memory.shared->memory_failing, 0);
+	if (directory && k->params.restarted)
+		keeper_memory_need(&k->memory, directory);
+	else if (directory)
+		return keeper_memory_open(&k->memory, directory, err);
+	return 0;
+}
+
 static int start(struct keeper *k, struct errbuf *err)
 {
 	k->writer = audit_writer_open(k->params.audit, STDOUT_FILENO, err);
@@ -352,7 +434,7 @@ static int start(struct keeper *k, struct errbuf *err)
 	resume_chain(k);
 	publish_chain(k);
 	atomic_store(&k->params.shared->keeper.failing, 0);
-	return 0;
+	return start_memory(k, err);
 }
 
 static void prefix(void *ctx, char *out, size_t size)
@@ -367,9 +449,13 @@ static int finish(struct keeper *k)
 
 	if (left > 0)
 		log_error("%zu records could not be written to audit log %s", left, log_name(k));
-	for (size_t i = 0; i < k->count; i++)
+	for (size_t i = 0; i < k->count; i++) {
+		outbox_fini(&k->channels[i].answers);
 		if (k->channels[i].fd >= 0)
 			close(k->channels[i].fd);
+	}
+	outbox_fini(&k->answers);
+	keeper_memory_close(&k->memory);
 	if (k->writer)
 		audit_writer_free(&k->writer);
 	mem_free(k->channels);

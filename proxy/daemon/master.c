@@ -92,6 +92,7 @@ static void on_ready(void *ctx, struct child *child)
 		go(m);
 	} else if (m->state == MASTER_RUNNING && child->is_keeper) {
 		log_info("keeper (pid %ld) restarted", (long)child->pid);
+		master_reload_keeper(m);
 	} else if (m->state == MASTER_RUNNING) {
 		log_info("worker %u (pid %ld) restarted", child->slot, (long)child->pid);
 		child_tell(child, MESSAGE_ACCEPT, 0);
@@ -154,6 +155,11 @@ static void on_forked(void *ctx, struct child *worker)
 	master_reload_forked(ctx, worker);
 }
 
+static void on_peers(void *ctx, const struct message *message)
+{
+	master_peers_answer(ctx, message);
+}
+
 static void on_vote(void *ctx, unsigned slot, const struct message *message)
 {
 	master_reload_vote(ctx, slot, message);
@@ -205,7 +211,7 @@ static void ask_streams(struct master *m, uint64_t client)
 		answer_query(m, q);
 }
 
-static void on_request(void *ctx, uint64_t client, enum control_command command)
+static void on_request(void *ctx, uint64_t client, const struct control_request *request)
 {
 	struct master *m = ctx;
 	struct status_facts facts = {.shared = m->shared,
@@ -214,19 +220,20 @@ static void on_request(void *ctx, uint64_t client, enum control_command command)
 				     .since_us = m->since_us,
 				     .loaded_us = m->reload.loaded_us,
 				     .reload = m->reload.last,
+				     .memory = config_has_peers(m->config),
 				     .uptime_ms = clock_ms() - m->started_ms};
 	char *text;
 
-	if (command == CONTROL_STREAMS) {
+	if (request->command == CONTROL_STREAMS) {
 		ask_streams(m, client);
-		return;
-	}
-	if (command == CONTROL_RELOAD) {
+	} else if (request->command == CONTROL_RELOAD) {
 		master_reload_ask(m, client);
-		return;
+	} else if (request->command == CONTROL_STATUS) {
+		text = status_json(&facts);
+		control_server_answer(m->control, client, text, strlen(text));
+	} else {
+		master_peers_ask(m, client, request);
 	}
-	text = status_json(&facts);
-	control_server_answer(m->control, client, text, strlen(text));
 }
 
 static void drain(struct master *m)
@@ -335,6 +342,7 @@ static void tick(struct master *m)
 	for (size_t i = 0; i < MASTER_QUERIES; i++)
 		if (m->queries[i].client && m->queries[i].deadline_ms <= now)
 			answer_query(m, &m->queries[i]);
+	master_peers_tick(m, now);
 	courier_write(m->courier);
 	courier_call_back(m->courier);
 	master_reload_tick(m, now);
@@ -346,7 +354,7 @@ static int next_timeout(const struct master *m)
 {
 	uint64_t now = clock_ms(), due = m->tickets_ms;
 	const uint64_t others[] = {m->deadline_ms, children_due(m->children), control_server_due(m->control),
-				   master_reload_due(m)};
+				   master_reload_due(m), master_peers_due(m)};
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (others[i] < due)
@@ -376,6 +384,7 @@ static int supervise(struct master *m)
 						       .forked = on_forked,
 						       .vote = on_vote,
 						       .answer = on_answer,
+						       .peers = on_peers,
 						       .worker_gone = on_worker_gone,
 						       .ctx = m};
 	m->control = control_server_open(m->config->admin.socket, on_request, m, &err);

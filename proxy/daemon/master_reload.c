@@ -17,12 +17,15 @@
 #include "base/mem.h"
 #include "daemon/keeper.h"
 #include "daemon/notify.h"
+#include "daemon/state_directory.h"
 #include "net/listener.h"
 
 /* A worker that dies is replaced within a second or two, and makes a context for each domain. */
 #define VOTE_MS 30000
 /* One death may be somebody's kill; a second one is taken for the new configuration's doing. */
 #define DEATHS_MAX 1
+
+static const struct config_mark whole_file;
 
 static void answer_all(struct master *m, struct master_askers *askers, bool ok, const char *text,
 		       const struct diag_list *findings)
@@ -199,6 +202,25 @@ static void ask_worker(struct master *m, struct child *worker)
 	child_send(worker, &prepare, r->bundle_fd);
 }
 
+/* Peer memory is opened, or it is open: either way that is known before anybody takes the new configuration. */
+static void ask_keeper(struct master *m)
+{
+	const char *directory = m->reload.config->state_directory;
+	struct message prepare = {
+	    .type = MESSAGE_PREPARE, .number = m->reload.ballot.number, .payload = directory, .len = strlen(directory)};
+
+	if (!config_has_peers(m->reload.config))
+		return;
+	ballot_ask(&m->reload.ballot, BALLOT_KEEPER);
+	child_send(&m->children->keeper, &prepare, -1);
+}
+
+void master_reload_keeper(struct master *m)
+{
+	if (m->reload.ballot.phase == BALLOT_PREPARING)
+		ask_keeper(m);
+}
+
 static void check_change(struct master *m)
 {
 	const struct reload_fixed fixed = {
@@ -206,10 +228,13 @@ static void check_change(struct master *m)
 	    .workers_new = master_worker_count(m->reload.config),
 	    .connections = m->shared->connections_max,
 	};
+	struct errbuf err = {.text = ""};
 
 	reload_refuse(m->config, m->reload.config, &fixed, &m->reload.findings);
 	if (m->reload.findings.errors == 0)
 		open_listeners(m);
+	if (m->reload.findings.errors == 0 && state_directory_make(m->reload.config, &m->children->account, &err) < 0)
+		diag_add(&m->reload.findings, DIAG_ERROR, whole_file, "%s", err.text);
 	diag_sort(&m->reload.findings);
 }
 
@@ -282,6 +307,8 @@ static void take_settings(struct master *m)
 	    .on_failure = config->audit.on_failure, .log_output = config->log.output, .log_level = config->log.level};
 	struct message message = {.type = MESSAGE_SETTINGS, .payload = &settings, .len = sizeof(settings)};
 
+	if (config_has_peers(config))
+		snprintf(settings.state_directory, sizeof(settings.state_directory), "%s", config->state_directory);
 	log_setup((enum log_output)config->log.output, (enum log_level)config->log.level);
 	child_send(&m->children->keeper, &message, -1);
 	shared_set_limits(m->shared, (uint32_t)config->limits.connections,
@@ -351,6 +378,7 @@ static void begin(struct master *m)
 	r->deadline_ms = clock_ms() + VOTE_MS;
 	for (unsigned i = 0; i < m->children->worker_count; i++)
 		ask_worker(m, &m->children->workers[i]);
+	ask_keeper(m);
 	go_on(m);
 }
 
@@ -375,13 +403,22 @@ void master_reload_ask(struct master *m, uint64_t client)
 	control_server_answer(m->control, client, text, strlen(text));
 }
 
+static void name_voter(int slot, char *out, size_t size)
+{
+	if (slot == BALLOT_KEEPER)
+		snprintf(out, size, "the keeper");
+	else
+		snprintf(out, size, "worker %d", slot);
+}
+
 void master_reload_vote(struct master *m, unsigned slot, const struct message *message)
 {
 	struct ballot *ballot = &m->reload.ballot;
-	char why[640];
+	char why[640], name[32];
 
 	if (message->type == MESSAGE_UNFIT && ballot_answer(ballot, BALLOT_PREPARING, slot, message->number)) {
-		snprintf(why, sizeof(why), "worker %u cannot take it: %.*s", slot, (int)message->len,
+		name_voter((int)slot, name, sizeof(name));
+		snprintf(why, sizeof(why), "%s cannot take it: %.*s", name, (int)message->len,
 			 (const char *)message->payload);
 		refuse(m, why);
 	} else if (message->type == MESSAGE_PREPARED) {
@@ -414,13 +451,14 @@ void master_reload_gone(struct master *m, unsigned slot)
 static void pass_deadline(struct master *m)
 {
 	int slot = ballot_debtor(&m->reload.ballot);
-	char why[128];
+	char why[128], name[32];
 
+	name_voter(slot, name, sizeof(name));
 	if (m->reload.ballot.phase == BALLOT_PREPARING) {
-		snprintf(why, sizeof(why), "worker %d did not say in time whether it can take it", slot);
+		snprintf(why, sizeof(why), "%s did not say in time whether it can take it", name);
 		refuse(m, why);
 	} else if (m->reload.ballot.phase == BALLOT_COMMITTING) {
-		log_warn("worker %d has not said yet that it took the new configuration: it has been told", slot);
+		log_warn("%s has not said yet that it took the new configuration: it has been told", name);
 		conclude_well(m);
 	}
 }

@@ -22,6 +22,7 @@
 #include "base/random.h"
 #include "daemon/bundle.h"
 #include "daemon/preflight.h"
+#include "daemon/state_directory.h"
 #include "net/listener.h"
 
 /* Descriptors of a worker that are no stream's. */
@@ -168,7 +169,7 @@ static int prepare_rest(struct master *m, struct errbuf *err)
 {
 	struct children *all = m->children;
 
-	if (account_find(m->config, &all->account, err) < 0)
+	if (account_find(m->config, &all->account, err) < 0 || state_directory_make(m->config, &all->account, err) < 0)
 		return -1;
 	all->config = m->config;
 	all->worker_count = master_worker_count(m->config);
@@ -225,6 +226,7 @@ void master_release(struct master *m)
 	for (size_t i = 0; i < MASTER_QUERIES; i++)
 		if (m->queries[i].client)
 			strbuf_fini(&m->queries[i].text);
+	master_peers_release(m);
 	master_reload_cancel(m);
 	mem_free(m->reload.last.text);
 	control_server_free(&m->control);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/privileges.h"
+#include "daemon/state_directory.h"
 #include "tls/check.h"
 
 static void check_key_file(const struct config_file *key, struct diag_list *diags)
@@ -125,6 +126,7 @@ static void check_machine(const struct config *config, struct diag_list *diags)
 			 config->user);
 	check_audit(config, &account, diags);
 	check_admin(config, diags);
+	state_directory_check(config, &account, diags);
 }
 
 struct config *preflight(const char *path, const struct file_source *source, struct diag_list *diags)
@@ -134,6 +136,7 @@ struct config *preflight(const char *path, const struct file_source *source, str
 	 * defaults stand for values, of which nothing is to be said. */
 	bool sound = diags->errors == 0;
 
+	config_check_dates(config, clock_real_us() / 1000000, diags);
 	tls_check(config, clock_real_us() / 1000000, diags);
 	check_keys(config, diags);
 	if (sound)

@@ -50,6 +50,15 @@ static void refuse_socket(struct refusal *r)
 		 r->before->admin.socket, r->after->admin.socket);
 }
 
+/* What is remembered would be left behind unseen. */
+static void refuse_state(struct refusal *r)
+{
+	if (config_has_peers(r->before))
+		diag_add(r->diags, DIAG_ERROR, whole_file,
+			 "\"state-directory\" cannot change from %s to %s while peer memory is in use" RESTART,
+			 r->before->state_directory, r->after->state_directory);
+}
+
 static void refuse_audit(struct refusal *r)
 {
 	if (r->audit_said)
@@ -64,9 +73,14 @@ static const struct {
 	const char *key;
 	void (*refuse)(struct refusal *r);
 } fixed_keys[] = {
-    {"workers", refuse_workers},         {"user", refuse_user},          {"limits.connections", refuse_connections},
-    {"admin.socket", refuse_socket},     {"audit.output", refuse_audit}, {"audit.chain", refuse_audit},
+    {"workers", refuse_workers},
+    {"user", refuse_user},
+    {"limits.connections", refuse_connections},
+    {"admin.socket", refuse_socket},
+    {"audit.output", refuse_audit},
+    {"audit.chain", refuse_audit},
     {"audit.signing-key", refuse_audit},
+    {"state-directory", refuse_state},
 };
 
 static void refuse_key(void *ctx, const char *key)

@@ -91,6 +91,20 @@ static json_t *keeper_json(const struct shared *shared)
 	return object;
 }
 
+static json_t *memory_json(const struct shared *shared, bool in_use)
+{
+	const struct shared_keeper *keeper = &shared->keeper;
+	uint64_t lost = atomic_load(&keeper->observations_lost) + shared_total(shared, COUNTER_OBSERVATIONS_LOST);
+	json_t *object = json_object();
+
+	json_object_set_new(object, "in_use", json_boolean(in_use));
+	json_object_set_new(object, "failing", json_boolean(in_use && atomic_load(&keeper->memory_failing) != 0));
+	put_number(object, "remembered", atomic_load(&keeper->peers));
+	put_number(object, "observations", atomic_load(&keeper->observations));
+	put_number(object, "lost", lost);
+	return object;
+}
+
 static void put_time(json_t *object, const char *name, int64_t us)
 {
 	char text[CLOCK_RFC3339_SIZE];
@@ -131,6 +145,7 @@ char *status_json(const struct status_facts *facts)
 	json_object_set_new(status, "refusals", reasons_json(facts->shared, true));
 	json_object_set_new(status, "ended", reasons_json(facts->shared, false));
 	json_object_set_new(status, "keeper", keeper_json(facts->shared));
+	json_object_set_new(status, "memory", memory_json(facts->shared, facts->memory));
 	text = json_dumps(status, JSON_COMPACT);
 	out = mem_printf("%s\n", text ? text : "{\"error\":\"internal error\"}");
 	free(text);

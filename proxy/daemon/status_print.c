@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "daemon/answer_private.h"
 
-static json_t *load_answer(const char *json, size_t len, struct errbuf *err)
+json_t *answer_load(const char *json, size_t len, struct errbuf *err)
 {
 	json_t *answer = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *error = json_string_value(json_object_get(answer, "error"));
@@ -22,21 +23,21 @@ static json_t *load_answer(const char *json, size_t len, struct errbuf *err)
 	return NULL;
 }
 
-static const char *text_of(const json_t *object, const char *name)
+const char *answer_text(const json_t *object, const char *name)
 {
 	const char *text = json_string_value(json_object_get(object, name));
 
 	return text && *text ? text : "-";
 }
 
-static long long number_of(const json_t *object, const char *name)
+long long answer_number(const json_t *object, const char *name)
 {
 	return (long long)json_integer_value(json_object_get(object, name));
 }
 
 int answer_print(FILE *out, const char *json, size_t len, struct errbuf *err)
 {
-	json_t *answer = load_answer(json, len, err);
+	json_t *answer = answer_load(json, len, err);
 
 	if (!answer)
 		return -1;
@@ -65,28 +66,42 @@ static void print_workers(FILE *out, const json_t *workers)
 	for (size_t i = 0; i < json_array_size(workers); i++) {
 		const json_t *worker = json_array_get(workers, i);
 
-		fprintf(out, "  %-4lld pid %-8lld incarnation %-4lld %lld streams\n", number_of(worker, "slot"),
-			number_of(worker, "pid"), number_of(worker, "incarnation"), number_of(worker, "open"));
+		fprintf(out, "  %-4lld pid %-8lld incarnation %-4lld %lld streams\n", answer_number(worker, "slot"),
+			answer_number(worker, "pid"), answer_number(worker, "incarnation"),
+			answer_number(worker, "open"));
 	}
+}
+
+static void print_memory(FILE *out, const json_t *memory)
+{
+	if (!json_is_true(json_object_get(memory, "in_use"))) {
+		fprintf(out, "peer memory   not in use\n");
+		return;
+	}
+	fprintf(out, "peer memory   %s; %lld remembered, %lld observations lost\n",
+		json_is_true(json_object_get(memory, "failing")) ? "CANNOT BE USED" : "well",
+		answer_number(memory, "remembered"), answer_number(memory, "lost"));
 }
 
 int status_print(FILE *out, const char *json, size_t len, struct errbuf *err)
 {
-	json_t *status = load_answer(json, len, err);
+	json_t *status = answer_load(json, len, err);
 	const json_t *keeper = json_object_get(status, "keeper"), *reload = json_object_get(status, "reload");
 
 	if (!status)
 		return -1;
-	fprintf(out, "portcullis %s, pid %lld, %s since %s (%lld s)\n", text_of(status, "version"),
-		number_of(status, "pid"), text_of(status, "state"), text_of(status, "since"),
-		number_of(status, "uptime"));
-	fprintf(out, "configuration %s, loaded %s\n", text_of(status, "configuration"), text_of(status, "loaded"));
+	fprintf(out, "portcullis %s, pid %lld, %s since %s (%lld s)\n", answer_text(status, "version"),
+		answer_number(status, "pid"), answer_text(status, "state"), answer_text(status, "since"),
+		answer_number(status, "uptime"));
+	fprintf(out, "configuration %s, loaded %s\n", answer_text(status, "configuration"),
+		answer_text(status, "loaded"));
 	if (reload)
-		fprintf(out, "last reload   %s %s: %s\n", text_of(reload, "at"),
-			json_is_true(json_object_get(reload, "ok")) ? "done" : "REFUSED", text_of(reload, "text"));
+		fprintf(out, "last reload   %s %s: %s\n", answer_text(reload, "at"),
+			json_is_true(json_object_get(reload, "ok")) ? "done" : "REFUSED", answer_text(reload, "text"));
 	fprintf(out, "audit log     %s; %lld records written, last seq %lld (keeper pid %lld)\n",
 		json_is_true(json_object_get(keeper, "failing")) ? "CANNOT BE WRITTEN" : "well",
-		number_of(keeper, "written"), number_of(keeper, "seq"), number_of(keeper, "pid"));
+		answer_number(keeper, "written"), answer_number(keeper, "seq"), answer_number(keeper, "pid"));
+	print_memory(out, json_object_get(status, "memory"));
 	print_workers(out, json_object_get(status, "workers"));
 	print_numbers(out, "open streams", json_object_get(status, "streams"));
 	print_numbers(out, "counters", json_object_get(status, "counters"));
@@ -118,9 +133,9 @@ static const struct column columns[] = {
 static const char *cell(const json_t *stream, const struct column *c)
 {
 	if (c->inner != NULL)
-		return text_of(json_object_get(stream, c->member), c->inner);
+		return answer_text(json_object_get(stream, c->member), c->inner);
 	bool claimed = strcmp(c->member, "auth_identity") == 0 && !json_object_get(stream, c->member);
-	return text_of(stream, claimed ? "from" : c->member);
+	return answer_text(stream, claimed ? "from" : c->member);
 }
 
 static void print_stream(FILE *out, const json_t *stream)
@@ -129,13 +144,13 @@ static void print_stream(FILE *out, const json_t *stream)
 		const struct column *c = &columns[i];
 		fprintf(out, "%-*.*s ", c->width, c->width, cell(stream, c));
 	}
-	fprintf(out, "%8lld %12lld %12lld\n", number_of(stream, "age_ms") / 1000, number_of(stream, "bytes_in"),
-		number_of(stream, "bytes_out"));
+	fprintf(out, "%8lld %12lld %12lld\n", answer_number(stream, "age_ms") / 1000, answer_number(stream, "bytes_in"),
+		answer_number(stream, "bytes_out"));
 }
 
 int streams_print(FILE *out, const char *json, size_t len, struct errbuf *err)
 {
-	json_t *answer = load_answer(json, len, err);
+	json_t *answer = answer_load(json, len, err);
 	const json_t *streams = json_object_get(answer, "streams"), *silent = json_object_get(answer, "unanswered");
 
 	if (!answer)

@@ -20,9 +20,11 @@
 #include "daemon/courier.h"
 #include "daemon/stream_list.h"
 #include "net/listener.h"
+#include "net/resolver.h"
 #include "policy/config.h"
 #include "relay/engine.h"
 #include "tls/store.h"
+#include "xmpp/domain.h"
 
 static struct shared_slot *own_slot(const struct worker *w)
 {
@@ -122,6 +124,20 @@ static void say_losing(struct worker *w)
 			 (unsigned long long)atomic_load(&slot->counter[COUNTER_AUDIT_LOST]));
 }
 
+/* With `refuse` nobody is told anything before the log works again: no reason to wake up. */
+static void tick_or_not(struct worker *w)
+{
+	static const struct timeval second = {.tv_sec = 1};
+	bool wanted = w->config->audit.on_failure == AUDIT_CONTINUE || courier_asks(w->courier);
+
+	if (wanted == (event_pending(w->tick, EV_TIMEOUT, NULL) != 0))
+		return;
+	if (wanted)
+		event_add(w->tick, &second);
+	else
+		event_del(w->tick);
+}
+
 /* After anything that may have moved records: who waits for what now? */
 static void settle(struct worker *w)
 {
@@ -129,6 +145,7 @@ static void settle(struct worker *w)
 		return;
 	pause_or_resume(w);
 	say_losing(w);
+	tick_or_not(w);
 	if (w->channel_out && courier_wants_write(w->courier))
 		event_add(w->channel_out, NULL);
 	if (w->draining && w->empty && courier_pending(w->courier) == 0) {
@@ -319,8 +336,6 @@ struct config *worker_read_config(const struct worker *w, int fd, struct errbuf 
 
 static int make_loop(struct worker *w)
 {
-	static const struct timeval second = {.tv_sec = 1};
-
 	w->base = event_base_new();
 	if (!w->base)
 		return -1;
@@ -330,10 +345,7 @@ static int make_loop(struct worker *w)
 	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
 	if (!w->control_in || !w->control_out || !w->wake || !w->tick)
 		return -1;
-	if (event_add(w->control_in, NULL) < 0)
-		return -1;
-	/* With `refuse` nobody is told anything before the log works again: no reason to wake up. */
-	return w->config->audit.on_failure == AUDIT_CONTINUE ? event_add(w->tick, &second) : 0;
+	return event_add(w->control_in, NULL);
 }
 
 static void make_courier(struct worker *w)
@@ -355,6 +367,11 @@ static void make_courier(struct worker *w)
 	w->courier = courier_new(&params);
 }
 
+struct resolver *worker_make_resolver(const struct worker *w, const struct config *config, struct errbuf *err)
+{
+	return resolver_new(w->base, config_needs_dns(config) ? &config->dns : NULL, err);
+}
+
 static int make_engine(struct worker *w, struct errbuf *err)
 {
 	struct engine_params params = {
@@ -367,11 +384,14 @@ static int make_engine(struct worker *w, struct errbuf *err)
 	};
 
 	w->store = tls_store_new(w->config, &w->params.shared->tickets, err);
-	if (!w->store)
+	w->resolver = w->store ? worker_make_resolver(w, w->config, err) : NULL;
+	if (!w->resolver)
 		return -1;
 	make_courier(w);
 	params.store = w->store;
+	params.resolver = w->resolver;
 	params.trail = courier_trail(w->courier);
+	params.recall = courier_recall(w->courier);
 	w->engine = engine_new(&params);
 	if (!w->engine)
 		errbuf_set(err, "the stream engine cannot be made");
@@ -388,6 +408,10 @@ static int start(struct worker *w, struct errbuf *err)
 		return -1;
 	}
 	tls_library_init();
+	if (!domain_init()) {
+		errbuf_set(err, "ICU has no IDNA data");
+		return -1;
+	}
 	w->config = worker_read_config(w, w->params.bundle_fd, err);
 	close(w->params.bundle_fd);
 	if (!w->config)
@@ -411,6 +435,7 @@ static void finish(struct worker *w)
 	worker_reload_abort(w);
 	if (w->engine)
 		engine_free(&w->engine);
+	resolver_free(&w->resolver);
 	drop_channel_events(w);
 	courier_free(&w->courier);
 	if (w->store)

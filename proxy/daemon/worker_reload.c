@@ -14,7 +14,9 @@
 #include "base/mem.h"
 #include "daemon/courier.h"
 #include "daemon/reload.h"
+#include "net/resolver.h"
 #include "policy/config.h"
+#include "policy/config_diff.h"
 #include "relay/engine.h"
 #include "tls/store.h"
 
@@ -30,6 +32,7 @@ void worker_reload_abort(struct worker *w)
 	mem_free(next->fds);
 	if (next->store)
 		tls_store_unref(&next->store);
+	resolver_free(&next->resolver);
 	if (next->config)
 		config_unref(&next->config);
 	memset(next, 0, sizeof(*next));
@@ -75,6 +78,18 @@ static bool has_sockets(const struct worker *w, struct errbuf *err)
 	return true;
 }
 
+/* One that stays as it is keeps its caches. */
+static bool make_resolver(struct worker *w, struct errbuf *err)
+{
+	struct prepared *next = &w->next;
+
+	if (config_needs_dns(next->config) == config_needs_dns(w->config) &&
+	    config_same_dns(&next->config->dns, &w->config->dns))
+		return true;
+	next->resolver = worker_make_resolver(w, next->config, err);
+	return next->resolver;
+}
+
 static bool make(struct worker *w, int fd, struct errbuf *err)
 {
 	struct prepared *next = &w->next;
@@ -87,7 +102,7 @@ static bool make(struct worker *w, int fd, struct errbuf *err)
 	if (!next->config)
 		return false;
 	next->store = tls_store_new(next->config, &w->params.shared->tickets, err);
-	return next->store && has_sockets(w, err);
+	return next->store && make_resolver(w, err) && has_sockets(w, err);
 }
 
 void worker_reload_prepare(struct worker *w, uint64_t number, int fd)
@@ -161,6 +176,8 @@ bool worker_reload_commit(struct worker *w, uint64_t number)
 		return false;
 	close_removed(w);
 	renumber(w);
+	if (next->resolver)
+		resolver_replace(w->resolver, &next->resolver);
 	engine_reload(w->engine, next->config, next->store);
 	config_unref(&w->config);
 	tls_store_unref(&w->store);

@@ -10,22 +10,16 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/socket.h"
 
 #define ACCEPTS_PER_TURN 64
 #define QUEUE_MAX 4096 /* a flood must not keep a socket open that is to be closed */
 #define BACK_OFF_US 100000
-
-/* A vanished peer is noticed after 120 + 4 * 30 seconds. */
-#define KEEPALIVE_IDLE_S 120
-#define KEEPALIVE_INTERVAL_S 30
-#define KEEPALIVE_PROBES 4
 
 struct acceptor {
 	int fd;
@@ -130,23 +124,6 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	take(a);
 }
 
-/* Linux hands these down to every accepted socket: five system calls once instead of for each connection. */
-static void set_inherited(int fd)
-{
-	static const struct {
-		int level, option, value;
-	} options[] = {
-	    {SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_NODELAY, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-	    {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-	    {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-	};
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		(void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(int));
-}
-
 struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn *on_accept, acceptor_error_fn *on_error,
 			      void *ctx)
 {
@@ -160,7 +137,8 @@ struct acceptor *acceptor_new(struct event_base *base, int fd, acceptor_fn *on_a
 	a->retry = evtimer_new(base, on_retry, a);
 	if (!a->readable || !a->retry)
 		abort();
-	set_inherited(fd);
+	/* Once here, instead of five system calls for each connection. */
+	socket_set_options(fd);
 	(void)event_add(a->readable, NULL);
 	return a;
 }

@@ -7,12 +7,11 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEEPALIVE_IDLE_S 120
+#include "net/socket.h"
 
 static const char *hint(const struct addr *to, int error)
 {
@@ -29,22 +28,18 @@ static const char *hint(const struct addr *to, int error)
 	}
 }
 
-static int failed(const struct addr *to, int error, struct errbuf *err)
+void dialer_explain(const struct addr *to, int error, struct errbuf *err)
 {
 	char text[ADDR_TEXT_SIZE];
 
 	addr_text(to, text);
 	errbuf_set(err, "cannot connect to %s: %s%s", text, strerrordesc_np(error), hint(to, error));
-	return -1;
 }
 
-static void set_options(int fd)
+static int failed(const struct addr *to, int error, struct errbuf *err)
 {
-	int on = 1, idle = KEEPALIVE_IDLE_S;
-
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	dialer_explain(to, error, err);
+	return -1;
 }
 
 int dialer_start(const struct addr *to, struct errbuf *err)
@@ -59,7 +54,7 @@ int dialer_start(const struct addr *to, struct errbuf *err)
 	if (fd < 0)
 		return failed(to, errno, err);
 	if (!addr_is_unix(to))
-		set_options(fd);
+		socket_set_options(fd);
 	/* An interrupted connect goes on by itself, like one in progress. */
 	if (connect(fd, (const struct sockaddr *)&to->ss, to->len) == 0 || errno == EINPROGRESS || errno == EINTR)
 		return fd;

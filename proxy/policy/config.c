@@ -29,6 +29,16 @@ char *config_directory(const char *path)
 	return result;
 }
 
+/* It is the legacy side that connects there, in plaintext. */
+static void settle_listeners(struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		struct config_listener *listener = &config->listeners[i];
+		if (!listener->tls_set && listener->role >= 0 && !role_is_inbound((enum role)listener->role))
+			listener->tls = LISTENER_TLS_NONE;
+	}
+}
+
 static void load_text(struct config *config, const struct file_source *source, const char *data, size_t len,
 		      struct diag_list *diags)
 {
@@ -39,6 +49,9 @@ static void load_text(struct config *config, const struct file_source *source, c
 		return;
 	config_block_load(&loader, &schema_root, root, NULL, config);
 	config_authorities_load(&loader, config);
+	settle_listeners(config);
+	config_peers_settle(config);
+	config_resolvers_load(&loader, config);
 	config_check(config, diags);
 	tree_free(&root);
 }
@@ -118,6 +131,21 @@ const struct config_domain *config_find_server_name(const struct config *config,
 		}
 	}
 	return found;
+}
+
+bool config_has_role(const struct config *config, enum role role)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		if (config->listeners[i].role == (int)role)
+			return true;
+	}
+	return false;
+}
+
+bool config_has_peers(const struct config *config)
+{
+	return config_has_role(config, ROLE_S2S_INBOUND) || config_has_role(config, ROLE_S2S_OUTBOUND) ||
+	       config_has_role(config, ROLE_C2S_OUTBOUND);
 }
 
 bool config_backend_may_plaintext(const struct config_domain *domain, enum role role)

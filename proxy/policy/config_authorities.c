@@ -4,7 +4,7 @@
  * They are read here, through the loader's source, so that they travel in the bundle like every other file: a worker
  * never opens one, and OpenSSL's own default paths are never used.
  */
-#include <string.h>
+#include <stdio.h>
 
 #include "base/array.h"
 #include "base/mem.h"
@@ -18,14 +18,26 @@ static const char *const places[] = {
     "/etc/ssl/cert.pem",                  /* Alpine */
 };
 
-/* The domain whose backend asks for them, or NULL. */
-static const struct config_domain *wants_authorities(const struct config *config)
+/* Who asks for them: a domain's backend, or a listener of a role with remote domains, whose certificates are judged at
+ * every level, if only for the record. The key is put into words; false: nobody. */
+static bool wants_authorities(const struct config *config, struct config_mark *mark_out, char key[KEY_PATH_SIZE])
 {
 	for (size_t i = 0; i < config->domain_count; i++) {
-		if (config->domains[i].backend.tls != BACKEND_TLS_NEVER)
-			return &config->domains[i];
+		if (config->domains[i].backend.tls == BACKEND_TLS_NEVER)
+			continue;
+		*mark_out = config->domains[i].backend.mark;
+		(void)snprintf(key, KEY_PATH_SIZE, "\"domains[%zu].backend.tls\"", i);
+		return true;
 	}
-	return NULL;
+	for (size_t i = 0; i < config->listener_count; i++) {
+		int role = config->listeners[i].role;
+		if (role < 0 || role == ROLE_C2S_INBOUND)
+			continue;
+		*mark_out = config->listeners[i].mark;
+		(void)snprintf(key, KEY_PATH_SIZE, "\"listeners[%zu].role: %s\"", i, role_name((enum role)role));
+		return true;
+	}
+	return false;
 }
 
 static bool load_place(struct loader *loader, struct config_file *file, const char *place)
@@ -44,15 +56,16 @@ static bool load_place(struct loader *loader, struct config_file *file, const ch
 void config_authorities_load(struct loader *loader, struct config *config)
 {
 	struct config_file *file = &config->tls.ca_file;
-	const struct config_domain *domain = wants_authorities(config);
-	if (domain == NULL || file->mark.line != 0)
+	struct config_mark mark;
+	char key[KEY_PATH_SIZE];
+	if (file->mark.line != 0 || !wants_authorities(config, &mark, key))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		if (load_place(loader, file, places[i]))
 			return;
 	}
-	diag_add(loader->diags, DIAG_ERROR, domain->backend.mark,
-		 "\"domains[%zu].backend.tls\" needs certificate authorities, and %s cannot be read: install "
-		 "ca-certificates, or name those that signed the backend's certificate in \"tls.ca-file\"",
-		 (size_t)(domain - config->domains), places[0]);
+	diag_add(loader->diags, DIAG_ERROR, mark,
+		 "%s needs certificate authorities, and %s cannot be read: install ca-certificates, or name those to "
+		 "trust in \"tls.ca-file\"",
+		 key, places[0]);
 }

@@ -52,6 +52,17 @@ static bool same_texts(const struct schema_row *row, const void *a, const void *
 	return true;
 }
 
+static bool same_servers(const struct schema_row *row, const void *a, const void *b, size_t count)
+{
+	const struct addr *x = *(const struct addr *const *)at(a, row->offset);
+	const struct addr *y = *(const struct addr *const *)at(b, row->offset);
+	for (size_t i = 0; i < count; i++) {
+		if (!addr_equal(&x[i], &y[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool same_cidrs(const struct schema_row *row, const void *a, const void *b, size_t count)
 {
 	const struct cidr *x = *(const struct cidr *const *)at(a, row->offset);
@@ -80,7 +91,17 @@ static bool same_list(const struct schema_row *row, const void *a, const void *b
 		return false;
 	if (row->type == SCHEMA_LIST)
 		return same_blocks(row, a, b, count);
+	if (row->type == SCHEMA_SERVERS)
+		return same_servers(row, a, b, count);
 	return row->type == SCHEMA_CIDRS ? same_cidrs(row, a, b, count) : same_texts(row, a, b, count);
+}
+
+/* Where nothing need be said, saying what is the default is not the same as saying nothing. */
+static bool same_bool(const struct schema_row *row, const void *a, const void *b)
+{
+	if (schema_nullable(row) && *(const bool *)at(a, row->set) != *(const bool *)at(b, row->set))
+		return false;
+	return *(const bool *)at(a, row->offset) == *(const bool *)at(b, row->offset);
 }
 
 static bool same_value(const struct schema_row *row, const void *a, const void *b)
@@ -88,7 +109,7 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 	const void *x = at(a, row->offset), *y = at(b, row->offset);
 	switch (row->type) {
 	case SCHEMA_BOOL:
-		return *(const bool *)x == *(const bool *)y;
+		return same_bool(row, a, b);
 	case SCHEMA_INT:
 	case SCHEMA_SIZE:
 	case SCHEMA_DURATION:
@@ -97,8 +118,13 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 		return *(const int *)x == *(const int *)y;
 	case SCHEMA_STRING:
 	case SCHEMA_DOMAIN:
+	case SCHEMA_PATTERN:
 	case SCHEMA_PATH:
+	case SCHEMA_DATE:
 		return same_member_text(a, b, row->offset);
+	case SCHEMA_TARGET:
+		return *(const uint16_t *)at(a, row->also) == *(const uint16_t *)at(b, row->also) &&
+		       same_member_text(a, b, row->offset);
 	case SCHEMA_OUTPUT:
 		return *(const int *)x == *(const int *)y && same_member_text(a, b, row->also);
 	case SCHEMA_FILE:
@@ -106,8 +132,10 @@ static bool same_value(const struct schema_row *row, const void *a, const void *
 	case SCHEMA_ADDR:
 		return same_addr(x, y);
 	case SCHEMA_STRINGS:
+	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
+	case SCHEMA_FINGERPRINTS:
 	case SCHEMA_LIST:
 		return same_list(row, a, b);
 	case SCHEMA_BLOCK:
@@ -157,4 +185,9 @@ bool config_same_listener(const struct config_listener *a, const struct config_l
 bool config_same_domain(const struct config_domain *a, const struct config_domain *b)
 {
 	return same_block(&schema_domain, a, b);
+}
+
+bool config_same_dns(const struct config_dns *a, const struct config_dns *b)
+{
+	return same_block(&schema_dns, a, b);
 }

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/mem.h"
 #include "policy/config_private.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 
 static void *at(void *slot, size_t offset)
 {
@@ -45,8 +45,7 @@ char *config_absolute(const char *directory, const char *text)
 	return mem_printf("%s%s%s", directory, strcmp(directory, "/") == 0 ? "" : "/", text);
 }
 
-/* The scalar's text if it is fit for a name, path or list: something, and nothing invisible. */
-static const char *plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
+const char *config_plain_text(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			      const struct key_path *path)
 {
 	char name[KEY_PATH_SIZE];
@@ -84,7 +83,7 @@ static void load_number(struct loader *loader, const struct schema_row *row, con
 		*(int64_t *)at(slot, row->offset) = value;
 }
 
-static void replace(char **member, char *text)
+void config_set_text(char **member, char *text)
 {
 	mem_free(*member);
 	*member = text;
@@ -93,9 +92,9 @@ static void replace(char **member, char *text)
 static void load_string(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			const struct key_path *path, void *slot)
 {
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text != NULL)
-		replace(at(slot, row->offset), mem_strdup(text));
+		config_set_text(at(slot, row->offset), mem_strdup(text));
 }
 
 /* Allocated, or NULL with the error said. */
@@ -103,7 +102,7 @@ static char *read_domain(struct loader *loader, const struct schema_row *row, co
 			 const struct key_path *path)
 {
 	char domain[XMPP_DOMAIN_SIZE], name[KEY_PATH_SIZE], value[CONFIG_QUOTE_SIZE];
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return NULL;
 	if (domain_normalise(text, domain))
@@ -118,14 +117,14 @@ static void load_domain(struct loader *loader, const struct schema_row *row, con
 {
 	char *domain = read_domain(loader, row, node, path);
 	if (domain != NULL)
-		replace(at(slot, row->offset), domain);
+		config_set_text(at(slot, row->offset), domain);
 }
 
 static void load_path(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 		      const struct key_path *path, void *slot)
 {
 	char name[KEY_PATH_SIZE];
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	char *absolute = config_absolute(loader->directory, text);
@@ -135,7 +134,7 @@ static void load_path(struct loader *loader, const struct schema_row *row, const
 		mem_free(absolute);
 		return;
 	}
-	replace(at(slot, row->offset), absolute);
+	config_set_text(at(slot, row->offset), absolute);
 }
 
 static void load_file(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
@@ -150,7 +149,7 @@ static void load_file(struct loader *loader, const struct schema_row *row, const
 			 key_path_text(path, name));
 		return;
 	}
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	struct errbuf err = {{0}};
@@ -187,7 +186,7 @@ static void load_addr(struct loader *loader, const struct schema_row *row, const
 {
 	char name[KEY_PATH_SIZE], quoted[CONFIG_QUOTE_SIZE];
 	const char *why = NULL;
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return;
 	struct addr addr = {0};
@@ -216,7 +215,7 @@ static void load_output(struct loader *loader, const struct schema_row *row, con
 			*(int *)at(slot, row->offset) = (int)value;
 		return;
 	}
-	if (plain_text(loader, row, node, path) == NULL)
+	if (config_plain_text(loader, row, node, path) == NULL)
 		return;
 	if (node->text[len] == '\0') {
 		diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s\": file: needs a path behind it",
@@ -224,7 +223,7 @@ static void load_output(struct loader *loader, const struct schema_row *row, con
 		return;
 	}
 	*(int *)at(slot, row->offset) = AUDIT_FILE;
-	replace(at(slot, row->also), config_absolute(loader->directory, node->text + len));
+	config_set_text(at(slot, row->also), config_absolute(loader->directory, node->text + len));
 }
 
 static bool load_cidr(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
@@ -232,7 +231,7 @@ static bool load_cidr(struct loader *loader, const struct schema_row *row, const
 {
 	char name[KEY_PATH_SIZE], quoted[CONFIG_QUOTE_SIZE];
 	const char *why = "";
-	const char *text = plain_text(loader, row, node, path);
+	const char *text = config_plain_text(loader, row, node, path);
 	if (text == NULL)
 		return false;
 	if (cidr_parse(out, text, &why) == 0)
@@ -265,8 +264,10 @@ static void load_texts(struct loader *loader, const struct schema_row *row, cons
 		char *text = NULL;
 		if (row->type == SCHEMA_DOMAINS)
 			text = read_domain(loader, row, node->items[i], &item);
+		else if (row->type == SCHEMA_FINGERPRINTS)
+			text = config_fingerprint(loader, row, node->items[i], &item);
 		else
-			text = mem_strdup(plain_text(loader, row, node->items[i], &item));
+			text = mem_strdup(config_plain_text(loader, row, node->items[i], &item));
 		if (text != NULL)
 			items[(*count)++] = text;
 	}
@@ -294,7 +295,7 @@ static void load_block(struct loader *loader, const struct schema_row *row, cons
 
 static void free_string(const struct schema_row *row, void *slot)
 {
-	replace(at(slot, row->offset), NULL);
+	config_set_text(at(slot, row->offset), NULL);
 }
 
 static void free_file(const struct schema_row *row, void *slot)
@@ -308,7 +309,7 @@ static void free_file(const struct schema_row *row, void *slot)
 
 static void free_output(const struct schema_row *row, void *slot)
 {
-	replace(at(slot, row->also), NULL);
+	config_set_text(at(slot, row->also), NULL);
 }
 
 static void free_texts(const struct schema_row *row, void *slot)
@@ -319,9 +320,9 @@ static void free_texts(const struct schema_row *row, void *slot)
 	mem_free(items);
 }
 
-static void free_cidrs(const struct schema_row *row, void *slot)
+static void free_array(const struct schema_row *row, void *slot)
 {
-	mem_free(*(struct cidr **)at(slot, row->offset));
+	mem_free(*(void **)at(slot, row->offset));
 }
 
 static void free_list(const struct schema_row *row, void *slot)
@@ -342,14 +343,27 @@ static const struct value_type {
 		     const struct key_path *path, void *slot);
 	void (*free)(const struct schema_row *row, void *slot); /* NULL: owns nothing */
 } types[] = {
-    [SCHEMA_BOOL] = {load_number, NULL},          [SCHEMA_INT] = {load_number, NULL},
-    [SCHEMA_SIZE] = {load_number, NULL},          [SCHEMA_DURATION] = {load_number, NULL},
-    [SCHEMA_CHOICE] = {load_number, NULL},        [SCHEMA_STRING] = {load_string, free_string},
-    [SCHEMA_DOMAIN] = {load_domain, free_string}, [SCHEMA_PATH] = {load_path, free_string},
-    [SCHEMA_FILE] = {load_file, free_file},       [SCHEMA_ADDR] = {load_addr, NULL},
-    [SCHEMA_OUTPUT] = {load_output, free_output}, [SCHEMA_STRINGS] = {load_texts, free_texts},
-    [SCHEMA_DOMAINS] = {load_texts, free_texts},  [SCHEMA_CIDRS] = {load_cidrs, free_cidrs},
-    [SCHEMA_BLOCK] = {load_block, free_block},    [SCHEMA_LIST] = {load_list, free_list},
+    [SCHEMA_BOOL] = {load_number, NULL},
+    [SCHEMA_INT] = {load_number, NULL},
+    [SCHEMA_SIZE] = {load_number, NULL},
+    [SCHEMA_DURATION] = {load_number, NULL},
+    [SCHEMA_CHOICE] = {load_number, NULL},
+    [SCHEMA_STRING] = {load_string, free_string},
+    [SCHEMA_DOMAIN] = {load_domain, free_string},
+    [SCHEMA_PATH] = {load_path, free_string},
+    [SCHEMA_FILE] = {load_file, free_file},
+    [SCHEMA_ADDR] = {load_addr, NULL},
+    [SCHEMA_OUTPUT] = {load_output, free_output},
+    [SCHEMA_STRINGS] = {load_texts, free_texts},
+    [SCHEMA_SERVERS] = {config_servers_value, free_array},
+    [SCHEMA_DOMAINS] = {load_texts, free_texts},
+    [SCHEMA_CIDRS] = {load_cidrs, free_array},
+    [SCHEMA_FINGERPRINTS] = {load_texts, free_texts},
+    [SCHEMA_PATTERN] = {config_pattern_load, free_string},
+    [SCHEMA_TARGET] = {config_target_load, free_string},
+    [SCHEMA_DATE] = {config_date_load, free_string},
+    [SCHEMA_BLOCK] = {load_block, free_block},
+    [SCHEMA_LIST] = {load_list, free_list},
 };
 _Static_assert(ARRAY_LEN(types) == SCHEMA_TYPE_COUNT, "type without functions");
 
@@ -358,35 +372,17 @@ static bool is_number(enum schema_type type)
 	return type <= SCHEMA_CHOICE;
 }
 
-static int64_t default_number(struct loader *loader, const struct schema_row *row)
-{
-	struct tree_node node = {.kind = TREE_SCALAR, .plain = true, .text = mem_strdup(row->dflt)};
-	int64_t value = 0;
-	(void)config_number(loader, row, &node, NULL, &value);
-	mem_free(node.text);
-	return value;
-}
-
-/* A row that does not exist yet: its default asks for nothing and is taken, anything else is refused. */
+/* What does not exist yet is null; anything else is refused, once it is a value of its kind at all. */
 static void check_later(struct loader *loader, const struct schema_row *row, const struct tree_node *node,
 			const struct key_path *path)
 {
 	char name[KEY_PATH_SIZE];
-	const char *given = NULL;
-	if (schema_is_list(row->type) && node->kind != TREE_SEQUENCE) {
-		config_wrong_type(loader, row, node, path);
+	bool shown = is_number(row->type);
+	int64_t value;
+	if (tree_is_null(node) || (shown && config_number(loader, row, node, path, &value) != 0))
 		return;
-	}
-	if (is_number(row->type)) {
-		int64_t value;
-		if (config_number(loader, row, node, path, &value) != 0 || value == default_number(loader, row))
-			return;
-		given = node->text;
-	} else if (tree_is_null(node) || (node->kind == TREE_SEQUENCE && node->count == 0)) {
-		return;
-	}
-	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), given ? ": " : "",
-		 given ? given : "", schema_later);
+	diag_add(loader->diags, DIAG_ERROR, node->mark, "\"%s%s%s\" %s", key_path_text(path, name), shown ? ": " : "",
+		 shown ? node->text : "", schema_later);
 }
 
 /* Lists are as long as they are written; only `listeners` and `domains` must have something. */
@@ -416,12 +412,12 @@ void config_value_load(struct loader *loader, const struct schema_row *row, cons
 	}
 	if (schema_nullable(row) && tree_is_null(node))
 		return;
+	if (row->mark != 0)
+		*(struct config_mark *)at(slot, row->mark) = node->mark;
 	if (schema_is_list(row->type) && !list_is_usable(loader, row, node, path))
 		return;
 	if (row->set != 0)
 		*(bool *)at(slot, row->set) = true;
-	if (row->mark != 0)
-		*(struct config_mark *)at(slot, row->mark) = node->mark;
 	types[row->type].load(loader, row, node, path, slot);
 }
 
@@ -432,8 +428,10 @@ void config_value_default(struct loader *loader, const struct schema_row *row, v
 	if (row->type == SCHEMA_BLOCK)
 		config_block_default(loader, row->block, at(slot, row->offset));
 	/* Out of every range, so that a missing role is never taken for the first one of the enum. */
-	else if (row->type == SCHEMA_CHOICE && row->dflt == NULL)
+	else if (row->type == SCHEMA_CHOICE && (row->dflt == NULL || (row->flags & SCHEMA_UNSET)))
 		*(int *)at(slot, row->offset) = -1;
+	else if (row->type == SCHEMA_DATE)
+		*(int64_t *)at(slot, row->also) = INT64_MAX;
 	if (row->dflt == NULL || schema_nullable(row) || schema_is_list(row->type))
 		return;
 	struct tree_node node = {.kind = TREE_SCALAR, .plain = true, .text = mem_strdup(row->dflt)};

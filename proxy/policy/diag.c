@@ -51,6 +51,16 @@ void diag_add(struct diag_list *list, enum diag_severity severity, struct config
 		list->errors++;
 }
 
+bool diag_has_error_at(const struct diag_list *list, struct config_mark mark)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct diag *d = &list->items[i];
+		if (d->severity == DIAG_ERROR && d->mark.line == mark.line && d->mark.column == mark.column)
+			return true;
+	}
+	return false;
+}
+
 static bool comes_after(const struct diag *a, const struct diag *b)
 {
 	if (a->mark.line != b->mark.line)

@@ -5,6 +5,7 @@
  */
 #include "policy/level.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "base/array.h"
@@ -12,28 +13,31 @@
 
 static const struct {
 	const char *name;
-	bool inbound;
+	bool inbound, s2s;
 	const char *ns;
 	const char *alpn;
 } roles[] = {
-    [ROLE_C2S_INBOUND] = {"c2s-inbound", true, XMPP_NS_CLIENT, "xmpp-client"},
-    [ROLE_S2S_INBOUND] = {"s2s-inbound", true, XMPP_NS_SERVER, "xmpp-server"},
-    [ROLE_S2S_OUTBOUND] = {"s2s-outbound", false, XMPP_NS_SERVER, "xmpp-server"},
-    [ROLE_C2S_OUTBOUND] = {"c2s-outbound", false, XMPP_NS_CLIENT, "xmpp-client"},
+    [ROLE_C2S_INBOUND] = {"c2s-inbound", true, false, XMPP_NS_CLIENT, "xmpp-client"},
+    [ROLE_S2S_INBOUND] = {"s2s-inbound", true, true, XMPP_NS_SERVER, "xmpp-server"},
+    [ROLE_S2S_OUTBOUND] = {"s2s-outbound", false, true, XMPP_NS_SERVER, "xmpp-server"},
+    [ROLE_C2S_OUTBOUND] = {"c2s-outbound", false, false, XMPP_NS_CLIENT, "xmpp-client"},
 };
 _Static_assert(ARRAY_LEN(roles) == ROLE_COUNT, "role without a row");
 
 static const char *const modes[] = {[MODE_ENFORCE] = "enforce", [MODE_MONITOR] = "monitor"};
 _Static_assert(ARRAY_LEN(modes) == MODE_COUNT, "mode without a name");
 
-static const char *const levels[] = {
-    [LEVEL_NONE] = "none",
-    [LEVEL_MAY] = "may",
-    [LEVEL_ENCRYPT] = "encrypt",
-    [LEVEL_VERIFY] = "verify",
-    [LEVEL_DANE] = "dane",
-    [LEVEL_DANE_ONLY] = "dane-only",
-    [LEVEL_FINGERPRINT] = "fingerprint",
+static const struct {
+	const char *name;
+	int strength;
+} levels[] = {
+    [LEVEL_NONE] = {"none", 0},
+    [LEVEL_MAY] = {"may", 1},
+    [LEVEL_ENCRYPT] = {"encrypt", 2},
+    [LEVEL_VERIFY] = {"verify", 3},
+    [LEVEL_DANE] = {"dane", 4},
+    [LEVEL_DANE_ONLY] = {"dane-only", 5},
+    [LEVEL_FINGERPRINT] = {"fingerprint", 3},
 };
 _Static_assert(ARRAY_LEN(levels) == LEVEL_COUNT, "level without a name");
 
@@ -54,12 +58,17 @@ const char *mode_name(enum mode mode)
 
 const char *level_name(enum level level)
 {
-	return (size_t)level < ARRAY_LEN(levels) ? levels[level] : "unknown";
+	return (size_t)level < ARRAY_LEN(levels) ? levels[level].name : "unknown";
 }
 
 bool role_is_inbound(enum role role)
 {
 	return !known_role(role) || roles[role].inbound;
+}
+
+bool role_is_s2s(enum role role)
+{
+	return !known_role(role) || roles[role].s2s;
 }
 
 const char *role_content_ns(enum role role)
@@ -80,6 +89,14 @@ bool level_needs_tls(enum level level)
 bool level_needs_identity(enum level level)
 {
 	return (size_t)level >= LEVEL_VERIFY;
+}
+
+bool level_is_weaker(enum level a, enum level b)
+{
+	/* What nobody knows is taken for weak on the one side and for strong on the other. */
+	int have = (size_t)a < ARRAY_LEN(levels) ? levels[a].strength : -1;
+	int want = (size_t)b < ARRAY_LEN(levels) ? levels[b].strength : INT_MAX;
+	return have < want;
 }
 
 bool level_allows_plaintext(enum mode mode, enum level level)

@@ -42,26 +42,28 @@ static const struct schema_choice log_levels[] = {{"error", LOG_LEVEL_ERROR, NUL
 
 #define LATER_ONLY (SCHEMA_LATER | SCHEMA_NO_STORE)
 
+#define DNS(field) .offset = offsetof(struct config_dns, field)
 static const struct schema_row dns_rows[] = {
     {.name = "servers",
-     .type = SCHEMA_STRINGS,
-     .flags = LATER_ONLY,
+     .type = SCHEMA_SERVERS,
+     DNS(servers),
+     .also = offsetof(struct config_dns, server_count),
      .dflt = "[]",
      .example = "\"127.0.0.1@53\"",
      .help = "Resolvers as HOST[@PORT]; empty: those of /etc/resolv.conf"},
     {.name = "trust-anchor",
      .type = SCHEMA_FILE,
-     .flags = LATER_ONLY,
+     DNS(trust_anchor),
      .dflt = "null",
      .example = "root.key",
-     .help = "DNSSEC trust anchor; null: the root anchor of the system"},
+     .help = "DNSSEC trust anchor, DS or DNSKEY records; null: the root anchor of the system"},
     {.name = "timeout",
      .type = SCHEMA_DURATION,
-     .flags = LATER_ONLY,
+     DNS(timeout),
      .dflt = "5s",
      .min = 100 * MS,
      .max = HOUR,
-     .help = "How long an answer may take"},
+     .help = "How long the SRV records of a domain may take, and then the addresses"},
 };
 
 #define LIMIT(field) .offset = offsetof(struct config_limits, field)
@@ -123,7 +125,7 @@ static const struct schema_row timeouts_rows[] = {
      .dflt = "10s",
      .min = 1,
      .max = DAY,
-     .help = "Connecting to the legacy server"},
+     .help = "Connecting to the legacy server, or to one address of a remote one"},
     {.name = "negotiation",
      .type = SCHEMA_DURATION,
      TIMEOUT(negotiation),
@@ -221,7 +223,7 @@ static const struct schema_row admin_rows[] = {
 	{                                                  \
 		.rows = (rows_), .count = ARRAY_LEN(rows_) \
 	}
-static const struct schema_block dns_block = BLOCK_OF(dns_rows);
+const struct schema_block schema_dns = BLOCK_OF(dns_rows);
 static const struct schema_block limits_block = BLOCK_OF(limits_rows);
 static const struct schema_block timeouts_block = BLOCK_OF(timeouts_rows);
 static const struct schema_block audit_block = BLOCK_OF(audit_rows);
@@ -266,11 +268,12 @@ static const struct schema_row root_rows[] = {
      .help = "What is listened on, and for whom"},
     {.name = "domains",
      .type = SCHEMA_LIST,
-     .flags = SCHEMA_REQUIRED | SCHEMA_NOT_EMPTY,
+     .flags = SCHEMA_NEEDED | SCHEMA_NOT_EMPTY,
      ROOT(domains),
      .also = offsetof(struct config, domain_count),
+     .mark = offsetof(struct config, domains_mark),
      .block = &schema_domain,
-     .help = "The local XMPP domains; the stream header picks one"},
+     .help = "The local XMPP domains; the stream header picks one; c2s-outbound listeners alone need none"},
     {.name = "tls", .type = SCHEMA_BLOCK, ROOT(tls), .block = &schema_tls, .help = "TLS on the network-facing leg"},
     {.name = "policy",
      .type = SCHEMA_BLOCK,
@@ -279,11 +282,12 @@ static const struct schema_row root_rows[] = {
      .help = "What is asked of a stream, for each role"},
     {.name = "peers",
      .type = SCHEMA_LIST,
-     .flags = LATER_ONLY,
+     ROOT(peers),
+     .also = offsetof(struct config, peer_count),
      .dflt = "[]",
      .block = &schema_peer,
      .help = "Exceptions by remote domain; the first match wins"},
-    {.name = "dns", .type = SCHEMA_BLOCK, .flags = SCHEMA_NO_STORE, .block = &dns_block, .help = "Name resolution"},
+    {.name = "dns", .type = SCHEMA_BLOCK, ROOT(dns), .block = &schema_dns, .help = "Name resolution"},
     {.name = "limits", .type = SCHEMA_BLOCK, ROOT(limits), .block = &limits_block, .help = "Bounds on peers"},
     {.name = "timeouts", .type = SCHEMA_BLOCK, ROOT(timeouts), .block = &timeouts_block, .help = "Bounds in time"},
     {.name = "audit",

@@ -83,7 +83,8 @@ static void write_int(struct writer *w, const struct schema_row *row)
 		quoted(w, row->word);
 		fputs("}, {", w->out);
 	}
-	fprintf(w->out, "\"type\": \"integer\", \"minimum\": %" PRId64 ", \"maximum\": %" PRId64, row->min, row->max);
+	fprintf(w->out, "\"type\": %s, \"minimum\": %" PRId64 ", \"maximum\": %" PRId64,
+		schema_nullable(row) ? "[\"integer\", \"null\"]" : "\"integer\"", row->min, row->max);
 	if (row->word != NULL)
 		fputs("}]", w->out);
 }
@@ -100,7 +101,7 @@ static void write_duration(struct writer *w, const struct schema_row *row)
 	if (row->flags & SCHEMA_ZERO)
 		fputs("\"type\": [\"integer\", \"string\"], \"minimum\": 0, \"maximum\": 0", w->out);
 	else
-		fputs("\"type\": \"string\"", w->out);
+		fprintf(w->out, "\"type\": %s", schema_nullable(row) ? "[\"string\", \"null\"]" : "\"string\"");
 	fputs(", \"pattern\": \"^(0|[1-9][0-9]*)(ms|s|m|h|d)$\"", w->out);
 }
 
@@ -113,6 +114,13 @@ static void write_text(struct writer *w, const struct schema_row *row)
 {
 	fprintf(w->out, "\"type\": %s, \"minLength\": 1",
 		schema_nullable(row) ? "[\"string\", \"null\"]" : "\"string\"");
+}
+
+static void write_pattern(struct writer *w, const struct schema_row *row, const char *pattern)
+{
+	write_text(w, row);
+	fputs(", \"pattern\": ", w->out);
+	quoted(w, pattern);
 }
 
 static void write_output(struct writer *w, const struct schema_row *row)
@@ -139,7 +147,7 @@ static void write_shape(struct writer *w, const struct schema_row *row)
 {
 	switch (row->type) {
 	case SCHEMA_BOOL:
-		fputs("\"type\": \"boolean\"", w->out);
+		fprintf(w->out, "\"type\": %s", schema_nullable(row) ? "[\"boolean\", \"null\"]" : "\"boolean\"");
 		break;
 	case SCHEMA_INT:
 		write_int(w, row);
@@ -157,9 +165,21 @@ static void write_shape(struct writer *w, const struct schema_row *row)
 		write_output(w, row);
 		break;
 	case SCHEMA_STRINGS:
+	case SCHEMA_SERVERS:
 	case SCHEMA_DOMAINS:
 	case SCHEMA_CIDRS:
 		write_texts(w);
+		break;
+	case SCHEMA_FINGERPRINTS:
+		fputs("\"type\": \"array\", \"items\": {\"type\": \"string\", \"pattern\": "
+		      "\"^(spki-)?sha256:([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$\"}",
+		      w->out);
+		break;
+	case SCHEMA_DATE:
+		write_pattern(w, row, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$");
+		break;
+	case SCHEMA_TARGET:
+		write_pattern(w, row, ":[1-9][0-9]*$");
 		break;
 	case SCHEMA_BLOCK:
 		write_block(w, row->block);
@@ -169,6 +189,7 @@ static void write_shape(struct writer *w, const struct schema_row *row)
 		break;
 	case SCHEMA_STRING:
 	case SCHEMA_DOMAIN:
+	case SCHEMA_PATTERN:
 	case SCHEMA_PATH:
 	case SCHEMA_FILE:
 	case SCHEMA_ADDR:
@@ -205,10 +226,8 @@ static void write_row(struct writer *w, const struct schema_row *row)
 	if (row->dflt != NULL) {
 		member(w, "default");
 		scalar(w, row->dflt);
-	}
-	if (row->flags & SCHEMA_LATER) {
-		member(w, schema_is_list(row->type) ? "maxItems" : "const");
-		scalar(w, schema_is_list(row->type) || row->dflt == NULL ? "0" : row->dflt);
+		if (row->flags & SCHEMA_LATER)
+			fputs(", \"const\": null", w->out);
 	}
 	w->depth--;
 	line(w);

@@ -71,8 +71,6 @@ static void write_row(FILE *out, const struct schema_row *row, const char *below
 	text_line(out, row->help);
 	if (row->block == NULL)
 		write_facts(out, row);
-	else if (row->flags & SCHEMA_LATER)
-		fputs("Not available in this version.\n", out);
 	else if (row->flags & SCHEMA_REQUIRED)
 		fputs("Required.\n", out);
 	if (row->block != NULL)
@@ -93,14 +91,13 @@ static void write_block(FILE *out, const struct schema_block *block, const char 
 		const struct schema_row *row = &block->rows[i];
 		struct strbuf below;
 		name_below(&below, name, row);
-		/* A peer's block is the common one: its keys are described once. */
-		write_row(out, row, row->block == &schema_tls ? "tls" : strbuf_text(&below));
+		write_row(out, row, strbuf_text(&below));
 		strbuf_fini(&below);
 	}
 	fputs(".El\n", out);
 	for (size_t i = 0; i < block->count; i++) {
 		const struct schema_row *row = &block->rows[i];
-		if (row->block == NULL || (row->block == &schema_tls && name[0]))
+		if (row->block == NULL)
 			continue;
 		struct strbuf below;
 		name_below(&below, name, row);

@@ -28,15 +28,6 @@ static void comment(FILE *out, int depth, const struct schema_row *row)
 	strbuf_fini(&text);
 }
 
-static bool is_left_out(const struct schema_block *block)
-{
-	for (size_t i = 0; i < block->count; i++) {
-		if (!(block->rows[i].flags & SCHEMA_LATER))
-			return false;
-	}
-	return true;
-}
-
 static void write_block(FILE *out, const struct schema_block *block, int depth, const char *dash);
 
 static void write_row(FILE *out, const struct schema_row *row, int depth, const char *dash)
@@ -44,7 +35,7 @@ static void write_row(FILE *out, const struct schema_row *row, int depth, const 
 	/* The dash of a list element stands where the key's indentation would: two columns of it. */
 	indent(out, depth - (dash[0] ? 1 : 0));
 	fprintf(out, "%s%s:", dash, row->name);
-	bool optional = row->type == SCHEMA_LIST && !(row->flags & SCHEMA_REQUIRED);
+	bool optional = row->type == SCHEMA_LIST && row->dflt != NULL;
 	if (row->block == NULL || optional) {
 		bool example = row->dflt == NULL || (row->flags & SCHEMA_SHOWN);
 		fprintf(out, " %s\n", example ? schema_example(row) : row->dflt);
@@ -59,7 +50,7 @@ static void write_block(FILE *out, const struct schema_block *block, int depth, 
 {
 	for (size_t i = 0; i < block->count; i++) {
 		const struct schema_row *row = &block->rows[i];
-		if ((row->flags & SCHEMA_LATER) || (row->block != NULL && is_left_out(row->block)))
+		if (row->flags & SCHEMA_LATER)
 			continue;
 		if (depth == 0)
 			fputc('\n', out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The schema of what decides over a stream: listeners, domains with their backend, TLS, policy, peers. Offsets speak of
- * the structs of policy/config.h; rows of peers have none, for no list of peers is taken in this version.
+ * The schema of what decides over a stream: listeners, domains with their backend, TLS, policy. Offsets speak of the
+ * structs of policy/config.h. The exceptions to it, by remote domain, are in schema_peers.c.
  */
 #include "policy/schema_private.h"
 
@@ -19,12 +19,11 @@
 	{                                                                                                        \
 		.rows = (rows_), .count = ARRAY_LEN(rows_), .size = sizeof(type_), .marked = true, .key = (key_) \
 	}
-#define LATER_ONLY (SCHEMA_LATER | SCHEMA_NO_STORE)
 
 static const struct schema_choice roles[] = {{"c2s-inbound", ROLE_C2S_INBOUND, NULL},
-					     {"s2s-inbound", ROLE_S2S_INBOUND, schema_later},
-					     {"s2s-outbound", ROLE_S2S_OUTBOUND, schema_later},
-					     {"c2s-outbound", ROLE_C2S_OUTBOUND, schema_later},
+					     {"s2s-inbound", ROLE_S2S_INBOUND, NULL},
+					     {"s2s-outbound", ROLE_S2S_OUTBOUND, NULL},
+					     {"c2s-outbound", ROLE_C2S_OUTBOUND, NULL},
 					     {NULL, 0, NULL}};
 static const struct schema_choice listener_tls[] = {{"auto", LISTENER_TLS_AUTO, NULL},
 						    {"starttls", LISTENER_TLS_STARTTLS, NULL},
@@ -32,11 +31,14 @@ static const struct schema_choice listener_tls[] = {{"auto", LISTENER_TLS_AUTO, 
 						    {"none", LISTENER_TLS_NONE, NULL},
 						    {NULL, 0, NULL}};
 static const struct schema_choice intercepts[] = {{"none", INTERCEPT_NONE, NULL},
-						  {"redirect", INTERCEPT_REDIRECT, schema_later},
+						  {"redirect", INTERCEPT_REDIRECT, NULL},
 						  {"tproxy", INTERCEPT_TPROXY, schema_later},
 						  {NULL, 0, NULL}};
+static const struct schema_choice next_hops[] = {
+    {"dns", NEXT_HOP_DNS, NULL}, {"original-destination", NEXT_HOP_ORIGINAL_DESTINATION, NULL}, {NULL, 0, NULL}};
 
 #define LISTENER(field) .offset = offsetof(struct config_listener, field)
+#define LISTENER_MARK(field) .mark = offsetof(struct config_listener, field##_mark)
 static const struct schema_row listener_rows[] = {
     {.name = "role",
      .type = SCHEMA_CHOICE,
@@ -49,29 +51,45 @@ static const struct schema_row listener_rows[] = {
      .type = SCHEMA_ADDR,
      .flags = SCHEMA_REQUIRED | SCHEMA_NO_UNIX,
      LISTENER(address),
-     .mark = offsetof(struct config_listener, address_mark),
+     LISTENER_MARK(address),
      .example = "\"[::]:5222\"",
      .help = "Where to listen; [::] takes IPv4 too"},
     {.name = "tls",
      .type = SCHEMA_CHOICE,
      LISTENER(tls),
+     LISTENER_MARK(tls),
      .set = offsetof(struct config_listener, tls_set),
      .choices = listener_tls,
      .dflt = "auto",
-     .help = "How TLS begins; auto: the first byte tells whether it is direct TLS or a stream that gets STARTTLS"},
+     .help = "How TLS begins; auto: by the first byte, direct TLS or STARTTLS; outbound roles take none only"},
     {.name = "intercept",
      .type = SCHEMA_CHOICE,
      LISTENER(intercept),
+     LISTENER_MARK(intercept),
      .choices = intercepts,
      .dflt = "none",
-     .help = "Take the original destination of the connection from the kernel"},
+     .help = "Outbound: take redirected connections, whose original destination the kernel knows"},
+    {.name = "next-hop",
+     .type = SCHEMA_CHOICE,
+     LISTENER(next_hop),
+     LISTENER_MARK(next_hop),
+     .choices = next_hops,
+     .dflt = "dns",
+     .help = "Outbound: where to connect to; original-destination needs intercept: redirect"},
+    {.name = "accept-from",
+     .type = SCHEMA_CIDRS,
+     LISTENER(accept_from),
+     .also = offsetof(struct config_listener, accept_from_count),
+     .dflt = "[]",
+     .example = "10.0.0.10/32",
+     .help = "Outbound: the networks of the legacy side; empty: loopback and the addresses of the backends"},
     {.name = "accept-proxy-protocol",
      .type = SCHEMA_CIDRS,
      LISTENER(accept_proxy),
      .also = offsetof(struct config_listener, accept_proxy_count),
      .dflt = "[]",
      .example = "10.0.0.0/8",
-     .help = "From these networks a PROXY header is required and believed"},
+     .help = "Inbound: from these networks a PROXY header is required and believed"},
 };
 const struct schema_block schema_listener = LIST_OF(listener_rows, struct config_listener, "role");
 
@@ -98,12 +116,11 @@ static const struct schema_row backend_rows[] = {
      .help = "Where the legacy server takes clients; needed with a c2s-inbound listener"},
     {.name = "s2s",
      .type = SCHEMA_ADDR,
-     .flags = SCHEMA_LATER,
      BACKEND(s2s),
      .mark = offsetof(struct config_backend, s2s_mark),
      .dflt = "null",
      .example = "\"127.0.0.1:15269\"",
-     .help = "Where the legacy server takes other servers"},
+     .help = "Where the legacy server takes other servers; needed with an s2s-inbound listener"},
     {.name = "tls",
      .type = SCHEMA_CHOICE,
      BACKEND(tls),
@@ -214,7 +231,7 @@ static const struct schema_choice versions[] = {
     {"1.0", 10, TOO_OLD}, {"1.1", 11, TOO_OLD}, {"1.2", 12, NULL}, {"1.3", 13, NULL}, {NULL, 0, NULL}};
 static const struct schema_choice client_certificates[] = {{"no", CLIENT_CERTIFICATE_NO, NULL},
 							   {"request", CLIENT_CERTIFICATE_REQUEST, NULL},
-							   {"require", CLIENT_CERTIFICATE_REQUIRE, schema_later},
+							   {"require", CLIENT_CERTIFICATE_REQUIRE, NULL},
 							   {NULL, 0, NULL}};
 
 #define TLS(field) .offset = offsetof(struct config_tls, field)
@@ -273,8 +290,9 @@ static const struct schema_row tls_rows[] = {
     {.name = "session-resumption",
      .type = SCHEMA_BOOL,
      TLS(session_resumption),
+     .set = offsetof(struct config_tls, session_resumption_set),
      .dflt = "true",
-     .help = "Whether clients get session tickets"},
+     .help = "Whether who connects gets session tickets, and sessions with remote servers are resumed"},
     {.name = "ticket-lifetime",
      .type = SCHEMA_DURATION,
      TLS(ticket_lifetime),
@@ -299,19 +317,21 @@ static const struct schema_row tls_rows[] = {
     {.name = "client-certificate",
      .type = SCHEMA_CHOICE,
      TLS(client_certificate),
+     TLS_MARK(client_certificate),
      .choices = client_certificates,
      .dflt = "request",
      .help = "What inbound listeners ask of the initiating entity"},
 };
 const struct schema_block schema_tls = BLOCK_OF(tls_rows);
 
+#define NEEDS_LIST "needs a list of fingerprints: it is for the rules in \"peers\""
 static const struct schema_choice levels[] = {{"none", LEVEL_NONE, NULL},
 					      {"may", LEVEL_MAY, NULL},
 					      {"encrypt", LEVEL_ENCRYPT, NULL},
 					      {"verify", LEVEL_VERIFY, NULL},
-					      {"dane", LEVEL_DANE, NULL},
-					      {"dane-only", LEVEL_DANE_ONLY, NULL},
-					      {"fingerprint", LEVEL_FINGERPRINT, NULL},
+					      {"dane", LEVEL_DANE, schema_later},
+					      {"dane-only", LEVEL_DANE_ONLY, schema_later},
+					      {"fingerprint", LEVEL_FINGERPRINT, NEEDS_LIST},
 					      {NULL, 0, NULL}};
 static const struct schema_choice c2s_levels[] = {{"none", LEVEL_NONE, NULL},
 						  {"may", LEVEL_MAY, NULL},
@@ -324,31 +344,29 @@ static const struct schema_choice c2s_levels[] = {{"none", LEVEL_NONE, NULL},
 static const struct schema_choice compressions[] = {
     {"strip", COMPRESSION_STRIP, NULL}, {"pass", COMPRESSION_PASS, NULL}, {NULL, 0, NULL}};
 static const struct schema_choice changes[] = {
-    {"warn", CERTIFICATE_CHANGE_WARN, NULL}, {"refuse", CERTIFICATE_CHANGE_REFUSE, schema_later}, {NULL, 0, NULL}};
+    {"warn", CERTIFICATE_CHANGE_WARN, NULL}, {"refuse", CERTIFICATE_CHANGE_REFUSE, NULL}, {NULL, 0, NULL}};
 
-#define LEVEL_AT(role) .type = SCHEMA_CHOICE, .offset = offsetof(struct config_policy, level) + (role) * sizeof(int)
+#define LEVEL_AT(role)                                                                                 \
+	.type = SCHEMA_CHOICE, .offset = offsetof(struct config_policy, level) + (role) * sizeof(int), \
+	.mark = offsetof(struct config_policy, level_mark) + (role) * sizeof(struct config_mark)
 static const struct schema_row policy_rows[] = {
     {.name = "c2s-inbound",
      LEVEL_AT(ROLE_C2S_INBOUND),
-     .mark = offsetof(struct config_policy, c2s_inbound_mark),
      .choices = c2s_levels,
      .dflt = "encrypt",
      .help = "Level for clients that connect to the local domains"},
     {.name = "s2s-inbound",
      LEVEL_AT(ROLE_S2S_INBOUND),
-     .flags = SCHEMA_LATER,
      .choices = levels,
      .dflt = "verify",
      .help = "Level for servers that connect to the local domains"},
     {.name = "s2s-outbound",
      LEVEL_AT(ROLE_S2S_OUTBOUND),
-     .flags = SCHEMA_LATER,
      .choices = levels,
      .dflt = "verify",
      .help = "Level for the local server's connections to other servers"},
     {.name = "c2s-outbound",
      LEVEL_AT(ROLE_C2S_OUTBOUND),
-     .flags = SCHEMA_LATER,
      .choices = levels,
      .dflt = "verify",
      .help = "Level for local clients' connections to other servers"},
@@ -370,50 +388,6 @@ static const struct schema_row policy_rows[] = {
      .offset = offsetof(struct config_policy, on_certificate_change),
      .choices = changes,
      .dflt = "warn",
-     .help = "What follows when a peer's certificate is not the one remembered"},
+     .help = "A peer's certificate is not one remembered, and not verified: warn, or refuse until it is accepted"},
 };
 const struct schema_block schema_policy = {.rows = policy_rows, .count = ARRAY_LEN(policy_rows)};
-
-static const struct schema_row peer_rows[] = {
-    {.name = "domain",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | LATER_ONLY,
-     .example = "\"*.partner.example\"",
-     .help = "Remote domain; *. stands for one or more labels"},
-    {.name = "level",
-     .type = SCHEMA_CHOICE,
-     .flags = LATER_ONLY,
-     .choices = levels,
-     .dflt = "null",
-     .help = "Level for this peer; null: that of the role"},
-    {.name = "fingerprints",
-     .type = SCHEMA_STRINGS,
-     .flags = LATER_ONLY,
-     .dflt = "[]",
-     .example = "sha256:HEX",
-     .help = "With level fingerprint: sha256:HEX of the certificate or spki-sha256:HEX of its key"},
-    {.name = "connect",
-     .type = SCHEMA_ADDR,
-     .flags = LATER_ONLY | SCHEMA_NO_UNIX,
-     .dflt = "null",
-     .example = "\"192.0.2.1:5269\"",
-     .help = "Where to connect, instead of asking DNS"},
-    {.name = "tls",
-     .type = SCHEMA_BLOCK,
-     .flags = SCHEMA_NO_STORE,
-     .block = &schema_tls,
-     .help = "The keys of tls that differ for this peer"},
-    {.name = "reason",
-     .type = SCHEMA_STRING,
-     .flags = LATER_ONLY,
-     .dflt = "null",
-     .example = "\"renewed in March\"",
-     .help = "Why the rule is weaker than the common one; required then"},
-    {.name = "until",
-     .type = SCHEMA_STRING,
-     .flags = LATER_ONLY,
-     .dflt = "null",
-     .example = "2027-03-31",
-     .help = "Date after which the rule no longer applies; required where it is weaker"},
-};
-const struct schema_block schema_peer = {.rows = peer_rows, .count = ARRAY_LEN(peer_rows), .key = "domain"};

@@ -22,8 +22,13 @@ static const char *const type_texts[] = {
     [SCHEMA_ADDR] = "HOST:PORT with a numeric host, or unix:PATH",
     [SCHEMA_OUTPUT] = "file:PATH or one of",
     [SCHEMA_STRINGS] = "list of texts",
+    [SCHEMA_SERVERS] = "list of HOST or HOST@PORT with numeric hosts",
     [SCHEMA_DOMAINS] = "list of domain names",
     [SCHEMA_CIDRS] = "list of networks such as 10.0.0.0/8",
+    [SCHEMA_PATTERN] = "domain name, or one with *. before it",
+    [SCHEMA_FINGERPRINTS] = "list of fingerprints, sha256: or spki-sha256: and 64 hexadecimal digits",
+    [SCHEMA_TARGET] = "HOST:PORT",
+    [SCHEMA_DATE] = "date",
     [SCHEMA_BLOCK] = "block of keys",
     [SCHEMA_LIST] = "list of blocks",
 };
@@ -31,7 +36,8 @@ _Static_assert(ARRAY_LEN(type_texts) == SCHEMA_TYPE_COUNT, "type without a text"
 
 bool schema_is_list(enum schema_type type)
 {
-	return type == SCHEMA_STRINGS || type == SCHEMA_DOMAINS || type == SCHEMA_CIDRS || type == SCHEMA_LIST;
+	return type == SCHEMA_SERVERS || type == SCHEMA_STRINGS || type == SCHEMA_DOMAINS || type == SCHEMA_CIDRS ||
+	       type == SCHEMA_FINGERPRINTS || type == SCHEMA_LIST;
 }
 
 bool schema_nullable(const struct schema_row *row)
@@ -77,11 +83,12 @@ void schema_describe_range(const struct schema_row *row, struct strbuf *out)
 		strbuf_printf(out, ", or %s", row->word);
 }
 
-static void list_choices(const struct schema_row *row, bool refused, struct strbuf *out)
+/* Of those with that refusal: NULL for the ones that are taken. */
+static void list_choices(const struct schema_row *row, const char *refusal, struct strbuf *out)
 {
 	const char *comma = "";
 	for (const struct schema_choice *c = row->choices; c->word != NULL; c++) {
-		if ((c->refusal != NULL) != refused)
+		if (c->refusal != refusal)
 			continue;
 		strbuf_printf(out, "%s%s", comma, c->word);
 		comma = ", ";
@@ -106,7 +113,7 @@ void schema_describe(const struct schema_row *row, struct strbuf *out)
 		strbuf_puts(out, type_texts[row->type]);
 	if (row->choices != NULL) {
 		strbuf_puts(out, " ");
-		list_choices(row, false, out);
+		list_choices(row, NULL, out);
 	} else if (row->type == SCHEMA_INT || row->type == SCHEMA_SIZE || row->type == SCHEMA_DURATION) {
 		strbuf_puts(out, ", ");
 		schema_describe_range(row, out);
@@ -124,7 +131,7 @@ void schema_describe_refused(const struct schema_row *row, struct strbuf *out)
 	for (const struct schema_choice *c = row->choices; c != NULL && c->word != NULL; c++) {
 		if (c->refusal == schema_later) {
 			strbuf_puts(out, "not available in this version: ");
-			list_choices(row, true, out);
+			list_choices(row, schema_later, out);
 			return;
 		}
 	}

@@ -18,6 +18,8 @@ static void reap(struct engine *e)
 		e->upgrades = s->next_upgrade;
 		session_upgrade(s);
 	}
+	/* What was said last on the legs that these give up. */
+	leg_io_flush(e->io);
 	/* First: one of these may have died meanwhile, and is then passed over here and freed below. */
 	while (e->again != NULL) {
 		struct session *s = e->again;

@@ -28,8 +28,8 @@
 /* How often a clogged stream is looked at: the second time nothing has moved, its source must still be there. */
 #define WATCH_MS 5000
 
-static const char *const state_names[] = {"first-byte", "accept", "dial",    "connect",
-					  "record",     "relay",  "closing", "dead"};
+static const char *const state_names[] = {"first-byte", "accept", "route", "dial",    "connect",
+					  "record",     "relay",  "hub",   "closing", "dead"};
 _Static_assert(ARRAY_LEN(state_names) == SESSION_STATE_COUNT, "state without a name");
 
 const char *session_state_name(enum session_state state)
@@ -68,6 +68,16 @@ static uint64_t relay_deadline(const struct session *s)
 	return earlier(watch, earlier(idle_deadline(s), s->rest_ms));
 }
 
+/* Where only features are due silence ends early: TLS is then asked for without them (STRIP-2). */
+static uint64_t remote_patience(const struct session *s)
+{
+	uint64_t patience = (uint64_t)s->config->timeouts.connect;
+	const struct negotiator *n = s->negotiation->connect;
+	bool features_due = xmlstream_opened(s->negotiation->connect_xml) && !negotiate_starttls(n)->sent &&
+			    !negotiate_in_handshake(n) && s->tls[LEG_CONNECT] == NULL && !s->without_tls;
+	return features_due ? patience / 2 : patience;
+}
+
 /* When this state's patience ends; UINT64_MAX: never. */
 static uint64_t deadline_of(const struct session *s)
 {
@@ -78,15 +88,20 @@ static uint64_t deadline_of(const struct session *s)
 	switch (s->state) {
 	case SESSION_FIRST_BYTE:
 	case SESSION_ACCEPT:
+	case SESSION_ROUTE:
 	case SESSION_RECORD:
 		return negotiation;
 	case SESSION_CONNECT:
+		if (!role_is_inbound(s->role))
+			return earlier(negotiation, s->remote->step_ms + remote_patience(s));
 		/* Silence must leave time for the plaintext connection that is allowed instead. */
 		return s->starttls_ms == 0 ? negotiation : earlier(negotiation, s->starttls_ms + (uint64_t)t->connect);
 	case SESSION_DIAL:
 		return earlier(negotiation, s->dialed_ms + (uint64_t)t->connect);
 	case SESSION_RELAY:
 		return relay_deadline(s);
+	case SESSION_HUB:
+		return session_hub_deadline(s);
 	case SESSION_CLOSING:
 		return s->half_closed_ms + LINGER_MS;
 	case SESSION_DEAD:
@@ -160,6 +175,7 @@ static void run_deadline(struct session *s)
 	case SESSION_ACCEPT:
 		session_accept_timeout(s);
 		return;
+	case SESSION_ROUTE:
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 		session_connect_timeout(s);
@@ -169,6 +185,9 @@ static void run_deadline(struct session *s)
 		return;
 	case SESSION_RELAY:
 		run_relay_deadline(s);
+		return;
+	case SESSION_HUB:
+		session_hub_timeout(s);
 		return;
 	case SESSION_CLOSING:
 		linger(s);
@@ -190,9 +209,12 @@ static void on_deadline(void *ctx)
 	leg_io_flush(io);
 }
 
-static enum reason admit(struct session *s)
+static enum reason admit(struct session *s, int fd)
 {
 	struct engine *e = s->engine;
+	enum reason refused = session_route_admit(s, fd);
+	if (refused != REASON_NONE)
+		return refused;
 	switch (session_proxy_admit(s)) {
 	case SHARED_ADMIT:
 		s->admitted = true;
@@ -209,13 +231,14 @@ static enum reason admit(struct session *s)
 	return REASON_NONE;
 }
 
-static struct session *make(struct engine *e, size_t listener, const struct addr *peer)
+static struct session *make(struct engine *e, struct config *config, struct tls_store *store,
+			    const struct config_listener *listener, const struct addr *peer)
 {
 	struct session *s = mem_zalloc(sizeof(*s));
 	s->engine = e;
-	s->config = config_ref(e->p.config);
-	s->store = tls_store_ref(e->p.store);
-	s->listener = &s->config->listeners[listener];
+	s->config = config_ref(config);
+	s->store = tls_store_ref(store);
+	s->listener = listener;
 	s->role = (enum role)s->listener->role;
 	s->peer = *peer;
 	s->limit_key = addr_limit_key(peer);
@@ -236,13 +259,13 @@ static struct session *make(struct engine *e, size_t listener, const struct addr
 	return s;
 }
 
-void session_new(struct engine *e, size_t listener, int fd, const struct addr *peer)
+static void begin(struct session *s, int fd)
 {
-	struct session *s = make(e, listener, peer);
+	struct engine *e = s->engine;
 	s->leg[LEG_ACCEPT] = leg_new(e->io, fd, false, (size_t)s->config->limits.buffer, session_accept_callbacks(), s);
 	s->leg_closed[LEG_CONNECT] = true;
 	session_proxy_expect(s);
-	enum reason refused = admit(s);
+	enum reason refused = admit(s, fd);
 	if (refused == REASON_TOTAL_LIMIT && e->turned_away < TURNED_AWAY_MAX) {
 		s->turned_away = true;
 		e->turned_away++;
@@ -252,6 +275,34 @@ void session_new(struct engine *e, size_t listener, int fd, const struct addr *p
 	}
 	session_enter(s, SESSION_FIRST_BYTE);
 	leg_read(s->leg[LEG_ACCEPT], true);
+}
+
+void session_new(struct engine *e, size_t listener, int fd, const struct addr *peer)
+{
+	begin(make(e, e->p.config, e->p.store, &e->p.config->listeners[listener], peer), fd);
+}
+
+static const struct config_listener *same_listener(const struct config *config, const struct config_listener *listener)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].role == listener->role &&
+		    addr_equal(&config->listeners[i].address, &listener->address))
+			return &config->listeners[i];
+	return NULL;
+}
+
+/* A new stream begins with what is in force now, unless its listener is no longer there. */
+void session_new_spoke(struct session *hub, int fd)
+{
+	struct engine *e = hub->engine;
+	const struct config_listener *now = same_listener(e->p.config, hub->listener);
+	struct session *s = now != NULL ? make(e, e->p.config, e->p.store, now, &hub->peer)
+					: make(e, hub->config, hub->store, hub->listener, &hub->peer);
+	s->spoke = true;
+	if (hub->reached != NULL)
+		s->reached = mem_dup(hub->reached, sizeof(*hub->reached));
+	log_debug("stream %s: for a pair of domains of stream %s", s->id, hub->id);
+	begin(s, fd);
 }
 
 void session_free(struct session *s)
@@ -268,13 +319,15 @@ void session_free(struct session *s)
 		shared_release(e->p.shared, e->p.worker, &s->limit_key);
 	if (s->ticket != 0)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
+	session_hub_free(s);
 	for (int i = 0; i < SESSION_LEGS; i++)
 		leg_free(&s->leg[i]);
 	session_proxy_free(s);
 	negotiation_free(&s->negotiation);
 	inspect_free(&s->inspector);
-	mem_free(s->outer);
-	mem_free(s->inner);
+	session_remote_free(s);
+	mem_free(s->tls[LEG_ACCEPT]);
+	mem_free(s->tls[LEG_CONNECT]);
 	mem_free(s->from);
 	mem_free(s->to);
 	mem_free(s->auth_identity);
@@ -290,15 +343,17 @@ void session_free(struct session *s)
  */
 static bool is_abrupt(enum reason reason)
 {
-	return reason == REASON_PEER_GONE || reason == REASON_BACKEND_CLOSED || reason == REASON_TLS_FAILED ||
-	       reason == REASON_TLS_TIMEOUT || reason == REASON_RENEGOTIATION || reason == REASON_SNI_UNKNOWN ||
-	       reason == REASON_ALPN || reason == REASON_NO_EMS || reason == REASON_NOT_TLS;
+	return reason == REASON_PEER_GONE || reason == REASON_BACKEND_CLOSED || reason == REASON_REMOTE_CLOSED ||
+	       reason == REASON_TLS_FAILED || reason == REASON_TLS_TIMEOUT || reason == REASON_RENEGOTIATION ||
+	       reason == REASON_SNI_UNKNOWN || reason == REASON_ALPN || reason == REASON_NO_EMS ||
+	       reason == REASON_NOT_TLS;
 }
 
 static void end_legs(struct session *s)
 {
 	/* A client that was told <internal-server-error/> gets a proper TLS end too. */
 	bool notify = s->told || !is_abrupt(s->reason);
+	session_hub_end(s);
 	for (int i = 0; i < SESSION_LEGS; i++) {
 		if (s->leg[i] == NULL)
 			continue;
@@ -330,17 +385,19 @@ void session_close(struct session *s, enum reason reason, const char *detail)
 	mem_free(s->detail);
 	s->detail = copy;
 	log_debug("stream %s: closed in state %s: %s%s%s", s->id, state_names[s->state], reason_info(reason)->word,
-		  detail != NULL ? ": " : "", detail != NULL ? detail : "");
+		  copy != NULL ? ": " : "", copy != NULL ? copy : "");
 	if (s->ticket != 0)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
 	s->ticket = 0;
+	session_remote_stop(s);
 	session_record_closed(s);
 	shared_count(e->slot, COUNTER_CLOSED, 1);
 	if (reason < SHARED_REASONS_MAX)
 		atomic_fetch_add_explicit(&e->slot->reason[reason], 1, memory_order_relaxed);
 	s->half_closed_ms = s->closed_ms = clock_ms();
 	session_enter(s, SESSION_CLOSING);
-	if (reason == REASON_CONNECTION_LIMIT || (reason == REASON_TOTAL_LIMIT && !s->told)) {
+	if (reason == REASON_CONNECTION_LIMIT || reason == REASON_SOURCE ||
+	    (reason == REASON_TOTAL_LIMIT && !s->told)) {
 		/* Row 1: closed at once, and no descriptor is lent to whoever floods us. */
 		die(s);
 		return;
@@ -354,6 +411,7 @@ void session_end(struct session *s, enum reason reason, enum xmpp_error conditio
 {
 	switch (s->state) {
 	case SESSION_ACCEPT:
+	case SESSION_ROUTE:
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 	case SESSION_RECORD:
@@ -366,6 +424,9 @@ void session_end(struct session *s, enum reason reason, enum xmpp_error conditio
 		break;
 	case SESSION_RELAY:
 		session_relay_end(s, reason);
+		break;
+	case SESSION_HUB:
+		session_hub_refuse(s, reason);
 		break;
 	case SESSION_FIRST_BYTE:
 	case SESSION_CLOSING:

@@ -14,11 +14,30 @@
 
 #define TLS_HANDSHAKE_RECORD 0x16
 
+static bool is_own(void *ctx, const char *domain)
+{
+	const struct session *s = ctx;
+	return config_find_domain(s->config, domain) != NULL;
+}
+
+/* Outbound streams have no backend. */
 static bool hosts(void *ctx, const char *domain)
 {
 	const struct session *s = ctx;
 	const struct config_domain *found = config_find_domain(s->config, domain);
-	return found != NULL && config_backend_address(found, s->role)->len > 0;
+	return found != NULL && (!role_is_inbound(s->role) || config_backend_address(found, s->role)->len > 0);
+}
+
+/* Between servers a rule of `peers` may allow it to one and not to another. What is claimed here holds for this
+ * plaintext stream alone: inside TLS all is asked anew (NEG-9). */
+static bool takes_plaintext(void *ctx, const char *from)
+{
+	struct session *s = ctx;
+	char domain[XMPP_DOMAIN_SIZE];
+	session_remote_free(s);
+	if (role_is_s2s(s->role) && from != NULL && jid_domain(from, domain))
+		session_remote_set(s, domain);
+	return session_allows_plaintext(s);
 }
 
 static void new_id(void *ctx, char out[NEG_ID_SIZE])
@@ -68,10 +87,12 @@ static void new_parser(struct session *s)
 void session_accept_begin(struct session *s, bool direct)
 {
 	struct neg_accept_params params = {
+	    .outbound = !role_is_inbound(s->role),
+	    .is_own = is_own,
 	    .content_ns = role_content_ns(s->role),
 	    .default_domain = s->config->domain_count == 1 ? s->config->domains[0].name : NULL,
 	    .direct_tls = direct,
-	    .plaintext_allowed = session_allows_plaintext(s),
+	    .takes_plaintext = takes_plaintext,
 	    .switch_allowed = s->config->mode == MODE_MONITOR,
 	    .hosts = hosts,
 	    .new_id = new_id,
@@ -94,6 +115,15 @@ static void remember_header(struct session *s)
 	s->version10 = h != NULL && h->has_version;
 }
 
+/* What a peer claims to be may select weaker settings for its handshake: whether they were allowed is decided by the
+ * header inside TLS. */
+static struct ssl_st *accept_tls(struct session *s, const char *to)
+{
+	if (s->remote == NULL)
+		return tls_accept(s->store, s->role, to);
+	return tls_accept_peer(s->store, s->role, to, &s->remote->policy);
+}
+
 /*
  * NEG-7: before <proceed/> leaves, nothing but white space may stand behind <starttls/>, neither in what was read nor
  * in the kernel. Returns false when the stream has been failed for it; *reply_io is what would have been sent.
@@ -107,7 +137,7 @@ static bool upgrade(struct session *s, struct strbuf *reply, const char *rest, s
 		negotiate_injected(s->negotiation->accept);
 		return false;
 	}
-	struct ssl_st *ssl = tls_accept(s->store, s->role, negotiate_domain(s->negotiation->accept));
+	struct ssl_st *ssl = accept_tls(s, negotiate_domain(s->negotiation->accept));
 	if (ssl == NULL) {
 		strbuf_clear(reply);
 		session_close(s, REASON_INTERNAL, "cannot make a TLS context");
@@ -182,6 +212,8 @@ static void act(struct session *s, const struct neg_action *a, struct strbuf *re
 		strbuf_clear(reply);
 		return;
 	case NEG_NAMELESS:
+		s->negotiation->nameless = true;
+		return;
 	case NEG_ACTION_KINDS:
 		return;
 	}
@@ -196,7 +228,8 @@ void session_accept_actions(struct session *s, const char *rest, size_t len)
 		act(s, &action, &reply, rest, len);
 	if (reply.len > 0 && s->state < SESSION_CLOSING) {
 		/* What goes out here before TLS is the header with our features; failures went out in failed(). */
-		s->starttls_advertised = s->starttls_advertised || s->starttls == STARTTLS_NOT_ATTEMPTED;
+		if (role_is_inbound(s->role) && s->starttls == STARTTLS_NOT_ATTEMPTED)
+			s->starttls_advertised = s->starttls_required = true;
 		leg_send(s->leg[LEG_ACCEPT], reply.data, reply.len);
 	}
 	strbuf_fini(&reply);
@@ -213,8 +246,10 @@ static void ready(struct session *s, const char *rest, size_t len)
 {
 	struct negotiation *n = s->negotiation;
 	remember_header(s);
-	s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
-	if (s->outer != NULL && strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
+	if (role_is_inbound(s->role))
+		s->domain = config_find_domain(s->config, negotiate_domain(n->accept));
+	if (s->domain != NULL && s->tls[LEG_ACCEPT] != NULL &&
+	    strcmp(s->domain->name, tls_certificate_domain(leg_ssl(s->leg[LEG_ACCEPT]))) != 0)
 		session_object(s, REASON_HEADER_SWITCH);
 	n->ready = false;
 	if (!strbuf_add(&n->early, rest, len)) {
@@ -222,7 +257,12 @@ static void ready(struct session *s, const char *rest, size_t len)
 		return;
 	}
 	await_backend(s);
-	session_dial(s);
+	if (!role_is_inbound(s->role))
+		session_route(s);
+	else if (role_is_s2s(s->role))
+		session_inbound_route(s);
+	else
+		session_dial(s);
 }
 
 /* Reads event by event; every event stops the parser, so that its actions are done before the next byte is looked at.
@@ -242,6 +282,11 @@ static void feed(struct session *s, const char *data, size_t len)
 		session_accept_actions(s, data, len);
 		if (n->ready) {
 			ready(s, data, len);
+			return;
+		}
+		if (n->nameless) {
+			remember_header(s);
+			session_hub_begin(s, data, len);
 			return;
 		}
 		more = result == XMLSTREAM_STOPPED && len > 0;
@@ -286,6 +331,7 @@ static void on_data(void *ctx, const void *data, size_t len)
 	case SESSION_ACCEPT:
 		feed(s, data, len);
 		return;
+	case SESSION_ROUTE:
 	case SESSION_DIAL:
 	case SESSION_CONNECT:
 	case SESSION_RECORD:
@@ -296,6 +342,9 @@ static void on_data(void *ctx, const void *data, size_t len)
 		return;
 	case SESSION_RELAY:
 		session_relay_data(s, LEG_ACCEPT, data, len);
+		return;
+	case SESSION_HUB:
+		session_hub_data(s, data, len);
 		return;
 	case SESSION_CLOSING:
 	case SESSION_DEAD:
@@ -308,14 +357,16 @@ static void on_secured(void *ctx)
 {
 	struct session *s = ctx;
 	struct ssl_st *ssl = leg_ssl(s->leg[LEG_ACCEPT]);
-	mem_free(s->outer);
-	s->outer = mem_zalloc(sizeof(*s->outer));
-	tls_facts_read(s->outer, ssl);
+	mem_free(s->tls[LEG_ACCEPT]);
+	s->tls[LEG_ACCEPT] = mem_zalloc(sizeof(*s->tls[LEG_ACCEPT]));
+	tls_facts_read(s->tls[LEG_ACCEPT], ssl);
 	shared_count(s->engine->slot, COUNTER_HANDSHAKES, 1);
-	if (s->outer->resumed)
+	if (s->tls[LEG_ACCEPT]->resumed)
 		shared_count(s->engine->slot, COUNTER_RESUMED, 1);
+	session_remote_free(s);
 	session_object(s, tls_objection(ssl));
-	session_object(s, session_verdict(s).reason);
+	if (!role_is_s2s(s->role))
+		session_object(s, session_verdict(s).reason);
 	negotiate_secured(s->negotiation->accept, tls_certificate_domain(ssl));
 	session_accept_actions(s, NULL, 0);
 }
@@ -346,6 +397,10 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 		session_relay_ended(s, LEG_ACCEPT, how, detail);
 		return;
 	}
+	if (s->state == SESSION_HUB) {
+		session_hub_ended(s, detail);
+		return;
+	}
 	if (session_proxy_cut(s))
 		return;
 	if (s->negotiation != NULL && negotiate_in_handshake(s->negotiation->accept))
@@ -362,7 +417,11 @@ static void on_connected(void *ctx)
 
 static void on_drained(void *ctx)
 {
-	session_relay_drained(ctx);
+	struct session *s = ctx;
+	if (s->state == SESSION_HUB)
+		session_hub_drained(s);
+	else
+		session_relay_drained(s);
 }
 
 static void on_closed(void *ctx)

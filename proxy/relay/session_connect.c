@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connect side of a session: dial the backend, bring the connect negotiator to READY, decide, record. Whatever goes
- * wrong here the initiating entity hears as <internal-server-error/> inside its TLS, and the next stream tries again.
+ * The connect side of a session: the connection to the backend or to a remote server, the connect negotiator on it
+ * until READY, verdict, record. Whatever goes wrong with a backend the initiating entity hears as
+ * <internal-server-error/> inside its TLS; with a remote server the next candidate is tried (session_route.c).
  */
 #include "relay/session_private.h"
 
@@ -25,6 +26,14 @@ void session_backend_failed(struct session *s, enum reason reason, const char *d
 	bool pass = said == XMPP_ERROR_HOST_UNKNOWN || said == XMPP_ERROR_HOST_GONE ||
 		    said == XMPP_ERROR_RESOURCE_CONSTRAINT || said == XMPP_ERROR_SYSTEM_SHUTDOWN;
 	session_end(s, reason, reason == REASON_BACKEND_REFUSED && pass ? said : XMPP_ERROR_NONE, detail);
+}
+
+void session_connect_failed(struct session *s, enum reason reason, const char *detail)
+{
+	if (role_is_inbound(s->role))
+		session_backend_failed(s, reason, detail);
+	else
+		session_candidate_failed(s, session_remote_reason(s, reason), detail);
 }
 
 static void log_state(void *ctx, const char *from, const char *to)
@@ -73,8 +82,8 @@ static struct verdict judge_backend(const struct session *s)
 {
 	bool required = s->domain->backend.tls == BACKEND_TLS_REQUIRED;
 	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_CONNECT])};
-	if (facts.encrypted && s->inner != NULL)
-		tls_facts_leg(s->inner, &facts);
+	if (facts.encrypted && s->tls[LEG_CONNECT] != NULL)
+		tls_facts_leg(s->tls[LEG_CONNECT], &facts);
 	return policy_decide_backend(required, config_backend_may_plaintext(s->domain, s->role), &facts);
 }
 
@@ -90,12 +99,48 @@ void session_record_overdue(struct session *s)
 	session_join(s);
 }
 
+static void record_established(struct session *s)
+{
+	session_enter(s, SESSION_RECORD);
+	session_remote_events(s);
+	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
+}
+
+static const char *unverified(const struct session *s)
+{
+	const struct remote *r = s->remote;
+	return r->identity != NULL ? r->identity->unverified : NULL;
+}
+
+/* Outbound: all that is known of the remote server is known now. */
+static void establish_remote(struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	if (verdict.allow) {
+		session_object(s, verdict.reason);
+		record_established(s);
+		return;
+	}
+	if (verdict.reason == REASON_CERTIFICATE_CHANGED) {
+		session_remote_events(s);
+		session_remote_observe(s);
+	}
+	if (s->tls[LEG_CONNECT] != NULL)
+		tls_forget_session(leg_ssl(s->leg[LEG_CONNECT]));
+	session_candidate_failed(s, verdict.reason, unverified(s));
+}
+
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
 static void establish(struct session *s)
 {
+	if (!role_is_inbound(s->role)) {
+		establish_remote(s);
+		return;
+	}
 	struct verdict verdict = judge_backend(s);
 	if (!verdict.allow) {
-		session_backend_failed(s, verdict.reason, s->inner != NULL ? s->inner->unverified : "plaintext");
+		session_backend_failed(s, verdict.reason,
+				       s->tls[LEG_CONNECT] != NULL ? s->tls[LEG_CONNECT]->unverified : "plaintext");
 		return;
 	}
 	if (!leg_is_secured(s->leg[LEG_ACCEPT]) && session_allows_plaintext(s)) {
@@ -107,8 +152,7 @@ static void establish(struct session *s)
 		session_end(s, verdict.reason, XMPP_ERROR_NONE, NULL);
 		return;
 	}
-	session_enter(s, SESSION_RECORD);
-	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
+	record_established(s);
 }
 
 void session_connect_refuse(struct session *s, enum reason reason)
@@ -157,14 +201,15 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 		new_parser(s);
 		return;
 	case NEG_NOTE:
-		session_record(s, "starttls-injection", 3, REASON_BACKEND_INJECTION, NULL);
+		session_record(s, "starttls-injection", 3,
+			       role_is_inbound(s->role) ? REASON_BACKEND_INJECTION : REASON_REMOTE_INJECTION, NULL);
 		return;
 	case NEG_READY:
 		leg_read(s->leg[LEG_CONNECT], false);
 		establish(s);
 		return;
 	case NEG_FAIL:
-		session_backend_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
+		session_connect_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
 		return;
 	case NEG_NAMELESS:
 	case NEG_ACTION_KINDS:
@@ -178,7 +223,14 @@ static void run_actions(struct session *s, size_t behind)
 	struct neg_action a;
 	while (s->state == SESSION_CONNECT && negotiate_next(n->connect, &a))
 		act(s, &a, behind);
-	if (s->state != SESSION_CONNECT || s->domain->backend.tls != BACKEND_TLS_OPPORTUNISTIC)
+	if (s->state != SESSION_CONNECT)
+		return;
+	if (!role_is_inbound(s->role)) {
+		s->remote->step_ms = clock_ms();
+		session_rearm(s);
+		return;
+	}
+	if (s->domain->backend.tls != BACKEND_TLS_OPPORTUNISTIC)
 		return;
 	if (negotiate_awaits_tls(n->connect) != (s->starttls_ms != 0)) {
 		s->starttls_ms = s->starttls_ms == 0 ? clock_ms() : 0;
@@ -186,12 +238,20 @@ static void run_actions(struct session *s, size_t behind)
 	}
 }
 
-static void on_connected(void *ctx)
+static void begin(struct session *s, const struct neg_connect_params *params)
 {
-	struct session *s = ctx;
 	struct negotiation *n = s->negotiation;
+	negotiate_free(&n->connect);
+	n->connect = negotiate_connect_new(params);
+	new_parser(s);
+	session_enter(s, SESSION_CONNECT);
+}
+
+static void begin_backend(struct session *s)
+{
+	const struct negotiation *n = s->negotiation;
 	bool tls = s->domain->backend.tls != BACKEND_TLS_NEVER && !s->without_tls;
-	struct neg_connect_params params = {
+	const struct neg_connect_params params = {
 	    .content_ns = role_content_ns(s->role),
 	    .tls = tls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
 	    .header = n->header.data,
@@ -200,12 +260,56 @@ static void on_connected(void *ctx)
 	    .log_state = log_state,
 	    .ctx = s,
 	};
-	negotiate_free(&n->connect);
 	session_proxy_announce(s);
-	n->connect = negotiate_connect_new(&params);
-	new_parser(s);
-	session_enter(s, SESSION_CONNECT);
-	leg_read(s->leg[LEG_CONNECT], true);
+	begin(s, &params);
+}
+
+/* NEG-29: before TLS a header of ours that names the domains, inside it the legacy side's own. */
+static void begin_remote(struct session *s)
+{
+	const struct negotiation *n = s->negotiation;
+	bool direct = s->remote->candidate.direct_tls;
+	/* As the legacy side writes them: most servers know their own name in one spelling only. */
+	const char *from = role_is_s2s(s->role) ? s->from : NULL;
+	struct strbuf first, header;
+	strbuf_init(&first, 4096);
+	strbuf_init(&header, n->header.len + 64);
+	stream_header_first(&first, role_content_ns(s->role), from, s->to);
+	if (!stream_header_modernise(&header, n->header.data, n->header.len)) {
+		session_end(s, REASON_NOT_WELL_FORMED, XMPP_ERROR_NONE, "its header cannot be read again");
+	} else {
+		const struct neg_connect_params params = {
+		    .content_ns = role_content_ns(s->role),
+		    .tls = direct || s->without_tls ? NEG_TLS_NEVER : NEG_TLS_STARTTLS,
+		    .direct_tls = direct,
+		    .header = header.data,
+		    .header_len = header.len,
+		    .first_header = direct || s->without_tls ? NULL : first.data,
+		    .first_header_len = first.len,
+		    .remote = s->remote->domain,
+		    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
+		    .log_state = log_state,
+		    .ctx = s,
+		};
+		begin(s, &params);
+	}
+	strbuf_fini(&first);
+	strbuf_fini(&header);
+}
+
+static void on_connected(void *ctx)
+{
+	struct session *s = ctx;
+	if (role_is_inbound(s->role))
+		begin_backend(s);
+	else
+		begin_remote(s);
+	if (s->state != SESSION_CONNECT)
+		return;
+	if (!role_is_inbound(s->role) && s->remote->candidate.direct_tls)
+		session_connect_start_tls(s, 0);
+	else
+		leg_read(s->leg[LEG_CONNECT], true);
 	run_actions(s, 0);
 }
 
@@ -214,7 +318,7 @@ static void feed(struct session *s, const char *data, size_t len)
 	struct negotiation *n = s->negotiation;
 	bool more = true;
 	if (!strbuf_add(&n->backend, data, len)) {
-		session_backend_failed(s, REASON_BACKEND_INVALID, "too much before its features");
+		session_connect_failed(s, REASON_BACKEND_INVALID, "too much before its features");
 		return;
 	}
 	while (more && s->state == SESSION_CONNECT && !negotiate_in_handshake(n->connect)) {
@@ -259,9 +363,27 @@ static enum reason reason_of_end(const struct session *s, enum leg_end how)
 	return tls ? REASON_BACKEND_TLS : REASON_BACKEND_CLOSED;
 }
 
+/* A remote server that is silent where features are due is asked for TLS all the same (STRIP-2); silence once more is
+ * the end of this candidate. */
+static void remote_timeout(struct session *s)
+{
+	struct negotiation *n = s->negotiation;
+	bool overdue = clock_ms() >= s->accepted_ms + (uint64_t)s->config->timeouts.negotiation;
+	if (!overdue && s->state == SESSION_CONNECT) {
+		negotiate_timeout(n->connect, xmlstream_begun(n->connect_xml));
+		run_actions(s, 0);
+	} else if (!overdue && s->state == SESSION_DIAL) {
+		session_candidate_failed(s, REASON_REMOTE_DOWN, "it did not answer in time");
+	} else {
+		session_route_overdue(s);
+	}
+}
+
 void session_connect_timeout(struct session *s)
 {
-	if (awaits_tls(s))
+	if (!role_is_inbound(s->role))
+		remote_timeout(s);
+	else if (awaits_tls(s))
 		session_backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
 	else
 		session_end(s, REASON_BACKEND_TIMEOUT, XMPP_ERROR_NONE, "the backend did not answer in time");
@@ -270,10 +392,17 @@ void session_connect_timeout(struct session *s)
 static void on_end(void *ctx, enum leg_end how, const char *detail)
 {
 	struct session *s = ctx;
-	if (s->state == SESSION_RELAY)
+	if (s->state == SESSION_RELAY) {
 		session_relay_ended(s, LEG_CONNECT, how, detail);
-	else if (s->state < SESSION_CLOSING && !s->dials_again)
-		session_backend_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
+		return;
+	}
+	/* The end of the connection is an answer to <starttls/>, too (STRIP-3). */
+	if (!role_is_inbound(s->role) && awaits_tls(s) && !negotiate_in_handshake(s->negotiation->connect)) {
+		negotiate_close(s->negotiation->connect);
+		run_actions(s, 0);
+	}
+	if (s->state < SESSION_CLOSING && !s->dials_again)
+		session_connect_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
 }
 
 static void on_drained(void *ctx)
@@ -288,18 +417,28 @@ static void on_closed(void *ctx)
 
 static const struct leg_callbacks callbacks = {on_connected, on_data, on_secured, on_drained, on_end, on_closed};
 
+void session_dialed(struct session *s, int fd, bool connecting)
+{
+	mem_free(s->tls[LEG_CONNECT]);
+	s->tls[LEG_CONNECT] = NULL;
+	s->dialed_ms = clock_ms();
+	s->leg_closed[LEG_CONNECT] = false;
+	s->leg[LEG_CONNECT] = leg_new(s->engine->io, fd, connecting, (size_t)s->config->limits.buffer, &callbacks, s);
+	session_enter(s, SESSION_DIAL);
+	if (!role_is_inbound(s->role) && !session_route_reached(s))
+		return;
+	if (!connecting)
+		on_connected(s);
+}
+
 void session_dial(struct session *s)
 {
 	struct errbuf err = {""};
-	int fd = dialer_start(config_backend_address(s->domain, s->role), &err);
-	if (fd < 0) {
-		session_backend_failed(s, REASON_BACKEND_DOWN, err.text);
-		return;
-	}
-	mem_free(s->inner);
-	s->inner = NULL;
-	s->dialed_ms = clock_ms();
-	s->leg_closed[LEG_CONNECT] = false;
-	s->leg[LEG_CONNECT] = leg_new(s->engine->io, fd, true, (size_t)s->config->limits.buffer, &callbacks, s);
-	session_enter(s, SESSION_DIAL);
+	bool inbound = role_is_inbound(s->role);
+	int fd =
+	    dialer_start(inbound ? config_backend_address(s->domain, s->role) : &s->remote->candidate.address, &err);
+	if (fd < 0)
+		session_connect_failed(s, REASON_BACKEND_DOWN, err.text);
+	else
+		session_dialed(s, fd, true);
 }

@@ -4,17 +4,29 @@
 
 #include "base/mem.h"
 
+enum level session_level(const struct session *s)
+{
+	enum level level = (enum level)s->config->policy.level[s->role];
+	if (s->remote != NULL)
+		return s->remote->policy.level;
+	/* Who it is comes with the first pair of domains: until then TLS is all that can be asked for (NEG-39). */
+	return role_is_s2s(s->role) && level_needs_identity(level) ? LEVEL_ENCRYPT : level;
+}
+
 bool session_allows_plaintext(const struct session *s)
 {
-	return level_allows_plaintext((enum mode)s->config->mode, (enum level)s->config->policy.level[s->role]);
+	return level_allows_plaintext((enum mode)s->config->mode, session_level(s));
 }
 
 struct verdict session_verdict(const struct session *s)
 {
-	struct leg_facts facts = {.encrypted = leg_is_secured(s->leg[LEG_ACCEPT])};
-	if (facts.encrypted && s->outer != NULL)
-		tls_facts_leg(s->outer, &facts);
-	return policy_decide((enum mode)s->config->mode, (enum level)s->config->policy.level[s->role], &facts);
+	enum session_leg outer = session_outer(s);
+	struct leg_facts facts = {.encrypted = s->leg[outer] != NULL && leg_is_secured(s->leg[outer])};
+	if (facts.encrypted && s->tls[outer] != NULL)
+		tls_facts_leg(s->tls[outer], &facts);
+	if (s->remote != NULL)
+		session_remote_facts(s, &facts);
+	return policy_decide((enum mode)s->config->mode, session_level(s), &facts);
 }
 
 void session_object(struct session *s, enum reason reason)

@@ -21,9 +21,15 @@
 
 /* Connections whose client is not known (yet) are counted together and held to the total only. */
 static const struct addr_key behind_proxies = {.bytes = {[15] = 3}};
+/* So are spokes: their hub's connection is what counts for its address. */
+static const struct addr_key spokes = {.bytes = {[15] = 4}};
 
 void session_proxy_expect(struct session *s)
 {
+	if (s->spoke) {
+		s->limit_key = spokes;
+		return;
+	}
 	for (size_t i = 0; i < s->listener->accept_proxy_count && s->proxy == NULL; i++) {
 		if (!cidr_contains(&s->listener->accept_proxy[i], &s->peer))
 			continue;
@@ -35,8 +41,8 @@ void session_proxy_expect(struct session *s)
 enum shared_admit session_proxy_admit(struct session *s)
 {
 	const struct engine_params *p = &s->engine->p;
-	return s->proxy != NULL ? shared_admit_uncounted(p->shared, p->worker, &s->limit_key)
-				: shared_admit(p->shared, p->worker, &s->limit_key);
+	return s->proxy != NULL || s->spoke ? shared_admit_uncounted(p->shared, p->worker, &s->limit_key)
+					    : shared_admit(p->shared, p->worker, &s->limit_key);
 }
 
 static bool is_network_address(const struct addr *a)
@@ -112,18 +118,18 @@ static void put_v2(const struct session *s, struct strbuf *out, const struct add
 	struct proxy_tlvs tlvs = {0};
 	struct tls_client client;
 	char version[16];
-	if (s->outer == NULL) {
+	if (s->tls[LEG_ACCEPT] == NULL) {
 		proxy_header_write_v2(out, &s->peer, destination, &tlvs);
 		return;
 	}
 	tls_client_read(&client, leg_ssl(s->leg[LEG_ACCEPT]));
-	snprintf(version, sizeof(version), "TLSv%s", s->outer->version);
-	tlvs.alpn = s->outer->alpn;
-	tlvs.authority = s->outer->server_name;
+	snprintf(version, sizeof(version), "TLSv%s", s->tls[LEG_ACCEPT]->version);
+	tlvs.alpn = s->tls[LEG_ACCEPT]->alpn;
+	tlvs.authority = s->tls[LEG_ACCEPT]->server_name;
 	tlvs.tls_version = version;
-	tlvs.cipher = s->outer->cipher;
+	tlvs.cipher = s->tls[LEG_ACCEPT]->cipher;
 	tlvs.client_certificate = client.presented;
-	tlvs.full_handshake = !s->outer->resumed;
+	tlvs.full_handshake = !s->tls[LEG_ACCEPT]->resumed;
 	tlvs.client_verified = client.verified;
 	tlvs.client_name = client.common_name;
 	proxy_header_write_v2(out, &s->peer, destination, &tlvs);

@@ -9,7 +9,8 @@
 #include "base/array.h"
 #include "base/clock.h"
 
-static const char *const starttls_words[] = {"not-attempted", "direct", "negotiated", "refused"};
+static const char *const starttls_words[] = {"not-attempted",       "direct",          "negotiated",
+					     "stripped-negotiated", "stripped-failed", "refused"};
 _Static_assert(ARRAY_LEN(starttls_words) == STARTTLS_RESULTS, "result without a word");
 
 static const char *or_null(const char *text)
@@ -30,30 +31,42 @@ static void fill_tls(struct audit_tls *out, const struct tls_facts *facts)
 	out->resumed = facts->resumed ? AUDIT_TRUE : AUDIT_FALSE;
 }
 
-/* The leg behind, once there is one: what it is, and whether the backend proved that it is the domain's. */
-static void fill_inner(struct audit_record *r, const struct session *s)
+/* Inbound, the leg behind, once there is one: what it is, and whether the backend proved that it is the domain's. */
+static void fill_backend(struct audit_record *r, const struct session *s)
 {
+	const struct tls_facts *inner = s->tls[LEG_CONNECT];
 	if (s->leg[LEG_CONNECT] == NULL)
 		return;
-	fill_tls(&r->inner, s->inner);
-	if (s->inner == NULL)
+	fill_tls(&r->inner, inner);
+	if (inner == NULL)
 		return;
-	r->inner_verification_method = s->inner->verified ? "pkix" : "none";
-	r->inner_verification_result = s->inner->verified ? "verified" : "unverified";
-	r->inner_verification_reason = s->inner->unverified;
+	r->inner_verification_method = inner->verified ? "pkix" : "none";
+	r->inner_verification_result = inner->verified ? "verified" : "unverified";
+	r->inner_verification_reason = inner->unverified;
 }
 
+static void fill_legs(struct audit_record *r, const struct session *s)
+{
+	fill_tls(&r->outer, s->tls[session_outer(s)]);
+	if (role_is_inbound(s->role))
+		fill_backend(r, s);
+	else
+		fill_tls(&r->inner, s->tls[LEG_ACCEPT]);
+}
+
+/* The responding entity: the backend, or the server of the remote domain. */
 static void fill_destination(struct audit_record *r, const struct session *s, char host[ADDR_TEXT_SIZE])
 {
-	if (s->domain == NULL)
+	bool inbound = role_is_inbound(s->role);
+	if (inbound ? s->domain == NULL : s->remote == NULL)
 		return;
-	const struct addr *backend = config_backend_address(s->domain, s->role);
-	r->destination_domain = s->domain->name;
-	if (addr_is_unix(backend))
+	const struct addr *to = inbound ? config_backend_address(s->domain, s->role) : &s->remote->candidate.address;
+	r->destination_domain = inbound ? s->domain->name : s->remote->domain;
+	if (addr_is_unix(to) || to->len == 0)
 		return;
-	addr_host(backend, host);
+	addr_host(to, host);
 	r->destination_ip = host;
-	r->destination_port = addr_port(backend);
+	r->destination_port = addr_port(to);
 }
 
 static void fill_starttls(struct audit_record *r, const struct session *s)
@@ -63,8 +76,81 @@ static void fill_starttls(struct audit_record *r, const struct session *s)
 	if (s->starttls == STARTTLS_DIRECT)
 		return;
 	r->starttls_advertised = s->starttls_advertised ? AUDIT_TRUE : AUDIT_FALSE;
-	bool required = s->starttls_advertised && !session_allows_plaintext(s);
-	r->starttls_required = required ? AUDIT_TRUE : AUDIT_FALSE;
+	r->starttls_required = s->starttls_required ? AUDIT_TRUE : AUDIT_FALSE;
+}
+
+static void fill_certificate(struct audit_certificate *out, const struct tls_certificate *c)
+{
+	*out = (struct audit_certificate){
+	    .subject = or_null(c->subject),
+	    .issuer = or_null(c->issuer),
+	    .serial = or_null(c->serial),
+	    .not_before = or_null(c->not_before),
+	    .not_after = or_null(c->not_after),
+	    .names = (const char *const *)c->names,
+	    .name_count = c->name_count,
+	    .key_algorithm = or_null(c->key_algorithm),
+	    .key_size = c->key_size,
+	    .signature_algorithm = or_null(c->signature_algorithm),
+	    .sha256 = or_null(c->sha256),
+	    .spki_sha256 = or_null(c->spki_sha256),
+	};
+}
+
+/* What the certificate proved; where it proved nothing, what dialback did (LOG-3). */
+static void fill_verification(struct audit_record *r, const struct session *s)
+{
+	const struct remote *remote = s->remote;
+	bool dialback = strcmp(s->auth_method, "dialback") == 0;
+	r->verification_method = dialback ? "dialback" : "none";
+	if (remote == NULL)
+		return;
+	r->verification_identity = remote->domain;
+	r->verification_result = "verified";
+	if (remote->identity != NULL && remote->identity->verified) {
+		r->verification_method = remote->identity->method;
+		r->verification_matched = or_null(remote->identity->matched);
+	} else if (!dialback) {
+		r->verification_result = "unverified";
+		r->verification_reason = remote->identity != NULL ? remote->identity->unverified : "there is no TLS";
+	}
+}
+
+struct certificates {
+	struct audit_certificate peer, previous;
+};
+
+static void fill_remote(struct audit_record *r, const struct session *s, struct certificates *c)
+{
+	const struct remote *remote = s->remote;
+	fill_verification(r, s);
+	if (remote == NULL)
+		return;
+	if (remote->certificate != NULL) {
+		fill_certificate(&c->peer, remote->certificate);
+		*(role_is_inbound(s->role) ? &r->client_certificate : &r->server_certificate) = &c->peer;
+	}
+	if (remote->policy.weak) {
+		r->policy_reason = remote->policy.rule->reason;
+		r->policy_until = remote->policy.rule->until_text;
+	}
+	if (remote->candidate.target[0] != '\0' && remote->by_dns)
+		r->dnssec = remote->candidate.secure ? "secure" : "insecure";
+}
+
+static void fill_previous(struct audit_record *r, const struct session *s, struct certificates *c)
+{
+	const struct peer_memory *m = s->remote != NULL ? s->remote->memory : NULL;
+	if (m == NULL || m->certificate_count == 0)
+		return;
+	const struct peer_certificate *before = &m->certificate[0];
+	c->previous = (struct audit_certificate){
+	    .subject = or_null(before->subject),
+	    .issuer = or_null(before->issuer),
+	    .sha256 = or_null(before->sha256),
+	    .spki_sha256 = or_null(before->spki_sha256),
+	};
+	r->previous_certificate = &c->previous;
 }
 
 void session_explain(enum reason reason, const char *detail, char *out, size_t size)
@@ -116,6 +202,7 @@ uint64_t session_record_as(struct session *s, const char *action, int severity, 
 			   enum audit_outcome outcome, audit_done_fn *done)
 {
 	struct audit_record r;
+	struct certificates certificates;
 	char source[ADDR_TEXT_SIZE], destination[ADDR_TEXT_SIZE], text[768];
 	const struct audit_trail *trail = &s->engine->p.trail;
 	audit_record_init(&r);
@@ -131,16 +218,20 @@ uint64_t session_record_as(struct session *s, const char *action, int severity, 
 	r.from = or_null(s->from);
 	r.to = or_null(s->to);
 	r.version = s->version10 ? "1.0" : NULL;
-	r.level = level_name((enum level)s->config->policy.level[s->role]);
+	r.level =
+	    level_name(s->remote != NULL ? s->remote->policy.level : (enum level)s->config->policy.level[s->role]);
 	r.mode = mode_name((enum mode)s->config->mode);
-	r.verification_method = "none";
 	fill_destination(&r, s, destination);
 	fill_starttls(&r, s);
-	fill_tls(&r.outer, s->outer);
-	fill_inner(&r, s);
+	fill_legs(&r, s);
+	fill_remote(&r, s, &certificates);
+	if (strcmp(action, "certificate-changed") == 0)
+		fill_previous(&r, s, &certificates);
 	r.auth_method = or_null(s->auth_method);
 	r.auth_identity = or_null(s->auth_identity);
 	fill_reason(&r, s, reason, text, sizeof(text));
+	if (reason == REASON_NONE && outcome == AUDIT_UNKNOWN)
+		r.reason = or_null(s->detail);
 	if (s->reason != REASON_NONE) {
 		fill_error(&r, s);
 		if (strcmp(action, "stream-closed") == 0)
@@ -152,6 +243,11 @@ uint64_t session_record_as(struct session *s, const char *action, int severity, 
 uint64_t session_record(struct session *s, const char *action, int severity, enum reason reason, audit_done_fn *done)
 {
 	return session_record_as(s, action, severity, reason, outcome_of(reason), done);
+}
+
+void session_record_event(struct session *s, const char *action, int severity)
+{
+	session_record_as(s, action, severity, REASON_NONE, AUDIT_UNKNOWN, NULL);
 }
 
 static int severity_of(const struct reason_info *info, enum reason reason)
@@ -173,6 +269,10 @@ void session_record_closed(struct session *s)
 void session_describe(const struct session *s, struct engine_stream *out)
 {
 	static _Thread_local char source[ADDR_TEXT_SIZE];
+	const struct tls_facts *outer = s->tls[session_outer(s)];
+	const struct tls_facts *inner = s->tls[session_outer(s) == LEG_ACCEPT ? LEG_CONNECT : LEG_ACCEPT];
+	struct audit_record r = {0};
+	fill_verification(&r, s);
 	addr_text(&s->peer, source);
 	*out = (struct engine_stream){
 	    .id = s->id,
@@ -181,11 +281,11 @@ void session_describe(const struct session *s, struct engine_stream *out)
 	    .from = s->from != NULL ? s->from : "",
 	    .to = s->to != NULL ? s->to : "",
 	    .source = source,
-	    .outer_tls = s->outer != NULL ? s->outer->version : "",
-	    .outer_cipher = s->outer != NULL ? s->outer->cipher : "",
-	    .inner_tls = s->inner != NULL ? s->inner->version : "",
-	    .inner_cipher = s->inner != NULL ? s->inner->cipher : "",
-	    .verification = "none",
+	    .outer_tls = outer != NULL ? outer->version : "",
+	    .outer_cipher = outer != NULL ? outer->cipher : "",
+	    .inner_tls = inner != NULL ? inner->version : "",
+	    .inner_cipher = inner != NULL ? inner->cipher : "",
+	    .verification = r.verification_method,
 	    .auth_method = s->auth_method,
 	    .auth_identity = s->auth_identity != NULL ? s->auth_identity : "",
 	    .age_ms = (clock_ns() - s->accepted_ns) / 1000000,

@@ -51,6 +51,12 @@ static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t l
 	s->answered[leg] = leg_is_clogged(s->leg[leg]);
 }
 
+/* Who the operator's log speaks of. */
+static const char *responder(const struct session *s)
+{
+	return role_is_inbound(s->role) ? s->domain->name : s->remote->domain;
+}
+
 static void op_note(void *ctx, enum inspect_note note)
 {
 	struct session *s = ctx;
@@ -70,17 +76,17 @@ static void op_note(void *ctx, enum inspect_note note)
 		log_warn("stream %s: authenticated as another identity than its header named", s->id);
 		return;
 	case INSPECT_NOTE_STARTTLS_CUT:
-		log_debug("stream %s: the backend of %s offers STARTTLS inside TLS: cut out", s->id, s->domain->name);
+		log_debug("stream %s: the server of %s offers STARTTLS inside TLS: cut out", s->id, responder(s));
 		return;
 	case INSPECT_NOTE_COMPRESSION_CUT:
-		log_debug("stream %s: the backend of %s offers compression: cut out", s->id, s->domain->name);
+		log_debug("stream %s: the server of %s offers compression: cut out", s->id, responder(s));
 		return;
 	case INSPECT_NOTE_CREDENTIALS_EXPOSED:
 		session_record(s, "credentials-exposed", 3, REASON_PLAINTEXT_AUTH, NULL);
 		return;
 	case INSPECT_NOTE_STEERING:
-		log_warn("stream %s: the backend of %s names another place to connect to: clients are not told", s->id,
-			 s->domain->name);
+		log_warn("stream %s: the server of %s names another place to connect to: nobody is told", s->id,
+			 responder(s));
 		return;
 	case INSPECT_NOTE_MECHANISM_REFUSED:
 		log_warn("stream %s: a mechanism of policy.mechanisms-refused was asked for", s->id);
@@ -126,13 +132,18 @@ static bool can_be_told(const struct session *s)
 static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 {
 	struct session *s = ctx;
+	bool inbound = role_is_inbound(s->role);
 	bool said = culprit == INSPECT_RESPONDER || reason_info(reason)->condition != XMPP_ERROR_NONE;
 	s->told = said && can_be_told(s);
 	if (culprit == INSPECT_RESPONDER)
-		s->override = XMPP_ERROR_INTERNAL_SERVER_ERROR;
+		s->override =
+		    inbound ? XMPP_ERROR_INTERNAL_SERVER_ERROR : reason_info(REASON_REMOTE_INVALID)->condition;
 	if ((s->noted & (1u << INSPECT_NOTE_STANZA_VIOLATION)) != 0)
 		session_record(s, "stanza-violation", 2, reason, NULL);
-	session_close(s, reason, culprit == INSPECT_RESPONDER ? "caused by the backend" : NULL);
+	session_close(s, reason,
+		      culprit == INSPECT_INITIATOR ? NULL
+		      : inbound                    ? "caused by the backend"
+						   : "caused by the remote server");
 }
 
 static void update_reading(struct session *s);
@@ -173,6 +184,8 @@ static void op_plaintext(void *ctx)
 		return;
 	}
 	session_object(s, s->version10 ? verdict.reason : REASON_PRE10_INITIATOR);
+	session_remote_events(s);
+	session_remote_observe(s);
 	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
 	s->ticket = session_record(s, "stream-established", 1, REASON_NONE, plaintext_recorded);
 	s->asked_ms = clock_ms();
@@ -184,7 +197,31 @@ static void op_starttls(void *ctx, bool clean)
 	session_upgrade_later(ctx, clean);
 }
 
+static enum inspect_pair op_pair(void *ctx, const char *from, const char *to)
+{
+	return session_pair(ctx, from, to);
+}
+
+static void op_proven(void *ctx, const char *from, const char *to, bool external)
+{
+	session_pair_proven(ctx, from, to, external);
+}
+
+static void op_unproven(void *ctx, const char *from, const char *to, enum reason reason)
+{
+	session_pair_unproven(ctx, from, to, reason);
+}
+
+static bool op_translate(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE])
+{
+	return session_translate(ctx, id, from, to, out);
+}
+
 static const struct inspect_ops ops = {
+    .pair = op_pair,
+    .proven = op_proven,
+    .unproven = op_unproven,
+    .translate = op_translate,
     .pass = op_pass,
     .reply = op_reply,
     .note = op_note,
@@ -282,6 +319,12 @@ void session_relay_data(struct session *s, enum session_leg from, const void *da
 		update_reading(s);
 }
 
+void session_relay_settle(struct session *s)
+{
+	if (!closed_well(s))
+		update_reading(s);
+}
+
 void session_relay_drained(struct session *s)
 {
 	update_reading(s);
@@ -304,10 +347,11 @@ static bool stream_closed(const struct session *s, enum session_leg leg)
 
 static void backend_ended(struct session *s, const char *detail)
 {
+	enum reason reason = role_is_inbound(s->role) ? REASON_BACKEND_CLOSED : REASON_REMOTE_CLOSED;
 	if (!s->blind && inspect_mid_element(s->inspector, INSPECT_RESPONDER))
-		session_end(s, REASON_BACKEND_CLOSED, XMPP_ERROR_NONE, "in the middle of a stanza");
+		session_end(s, reason, XMPP_ERROR_NONE, "in the middle of a stanza");
 	else
-		session_close(s, REASON_BACKEND_CLOSED, detail);
+		session_close(s, reason, detail);
 }
 
 /* A connection has ended in good order: its stream was closed before, or nobody looks at streams, or the other side had
@@ -325,7 +369,8 @@ static void ended_well(struct session *s, enum session_leg leg, enum leg_end how
 void session_relay_ended(struct session *s, enum session_leg leg, enum leg_end how, const char *detail)
 {
 	if (leg == LEG_CONNECT && (how == LEG_END_RENEGOTIATION || how == LEG_END_TLS))
-		session_end(s, REASON_BACKEND_TLS, XMPP_ERROR_NONE, detail);
+		session_end(s, role_is_inbound(s->role) ? REASON_BACKEND_TLS : REASON_REMOTE_TLS, XMPP_ERROR_NONE,
+			    detail);
 	else if (how == LEG_END_RENEGOTIATION)
 		session_close(s, REASON_RENEGOTIATION, NULL);
 	else if (how == LEG_END_TLS)
@@ -371,21 +416,26 @@ void session_join(struct session *s)
 	struct negotiation *n = s->negotiation;
 	const struct config_limits *l = &s->config->limits;
 	/* The line this program exists for: no byte is relayed on a leg the level wants encrypted and that is not. */
-	bool secured = leg_is_secured(s->leg[LEG_ACCEPT]);
+	bool inbound = role_is_inbound(s->role);
+	bool secured = leg_is_secured(s->leg[session_outer(s)]);
 	assert(secured || session_allows_plaintext(s));
-	bool offer =
-	    !secured && s->listener->tls != LISTENER_TLS_NONE && s->config->policy.level[s->role] != LEVEL_NONE;
+	bool undecided = inbound && !secured;
+	bool offer = undecided && s->listener->tls != LISTENER_TLS_NONE && session_level(s) != LEVEL_NONE;
 	s->starttls_advertised = s->starttls_advertised || offer;
-	assert(leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
+	assert(!inbound || leg_is_secured(s->leg[LEG_CONNECT]) || config_backend_may_plaintext(s->domain, s->role));
+	char from[XMPP_DOMAIN_SIZE];
+	bool named = role_is_s2s(s->role) && s->from != NULL && jid_domain(s->from, from);
 	struct inspect_params params = {
 	    .content_ns = role_content_ns(s->role),
-	    .domain = s->domain->name,
+	    .domain = inbound ? s->domain->name : s->remote->domain,
+	    .remote_from = named ? from : NULL,
+	    .remote = !inbound,
 	    .unauthenticated_limit = (size_t)l->unauthenticated_stanza,
 	    .stanza_limit = (size_t)l->stanza,
 	    .depth = (unsigned)l->depth,
 	    .auth_attempts = AUTH_ATTEMPTS,
 	    .strip_compression = s->config->policy.compression == COMPRESSION_STRIP,
-	    .undecided = !secured,
+	    .undecided = undecided,
 	    .offer_starttls = offer,
 	    .idle_seconds = (unsigned)((s->config->timeouts.idle + 999) / 1000),
 	    .mechanisms_refused = s->config->policy.mechanisms_refused,
@@ -400,7 +450,9 @@ void session_join(struct session *s)
 	s->negotiation = NULL;
 	s->active_ms = clock_ms();
 	session_enter(s, SESSION_RELAY);
-	shared_count(s->engine->slot, COUNTER_ESTABLISHED, secured ? 1 : 0);
+	shared_count(s->engine->slot, COUNTER_ESTABLISHED, undecided ? 0 : 1);
+	if (!undecided)
+		session_remote_observe(s);
 	feed(s, LEG_CONNECT, n->backend.data, n->backend.len);
 	feed(s, LEG_ACCEPT, n->early.data, n->early.len);
 	negotiation_free(&n);

@@ -29,10 +29,11 @@ static void forget_backend(struct session *s)
 	leg_free(&s->leg[LEG_CONNECT]);
 	s->leg_closed[LEG_CONNECT] = true;
 	inspect_free(&s->inspector);
-	mem_free(s->inner);
-	s->inner = NULL;
+	mem_free(s->tls[LEG_CONNECT]);
+	s->tls[LEG_CONNECT] = NULL;
 	s->without_tls = false;
 	s->domain = NULL;
+	session_remote_free(s);
 	s->half_closed_ms = 0;
 	s->peer_ended = false;
 	s->watch_ms = 0;

@@ -18,6 +18,7 @@
 #include "tls/ocsp_private.h"
 #include "tls/profile_private.h"
 #include "tls/store_private.h"
+#include "tls/verify_private.h"
 
 struct seen_kinds {
 	int type[8]; /* EVP_PKEY_get_base_id */
@@ -112,17 +113,27 @@ static void check_domain(const struct config *config, const struct config_domain
 		check_context(config, domain, diags);
 }
 
-static void check_client(const struct config *config, struct diag_list *diags)
+static void check_authorities(const struct config_file *file, struct diag_list *diags)
 {
 	struct errbuf err;
-	struct ssl_ctx_st *ctx = NULL;
+	struct x509_store_st *anchors = tls_anchors_new(file, &err);
 
-	if (!config->tls.ca_file.data && !tls_client_wanted(config))
-		return;
-	ctx = tls_client_context_new(config, &err);
-	if (!ctx)
-		diag_add(diags, DIAG_ERROR, config->tls.ca_file.mark, "tls.ca-file: %s", err.text);
-	SSL_CTX_free(ctx);
+	if (!anchors)
+		diag_add(diags, DIAG_ERROR, file->mark, "tls.ca-file: %s", err.text);
+	X509_STORE_free(anchors);
+}
+
+static void check_peers(const struct config *config, struct diag_list *diags)
+{
+	for (size_t i = 0; i < config->peer_count; i++) {
+		const struct config_peer *peer = &config->peers[i];
+
+		if (!peer->tls_set)
+			continue;
+		tls_profile_check_peer(&peer->tls, &config->tls, diags);
+		if (peer->tls.ca_file.data && tls_anchors_of_peer(config, i))
+			check_authorities(&peer->tls.ca_file, diags);
+	}
 }
 
 void tls_check(const struct config *config, int64_t now, struct diag_list *diags)
@@ -132,9 +143,11 @@ void tls_check(const struct config *config, int64_t now, struct diag_list *diags
 	const size_t before = diags->errors;
 
 	tls_profile_check(&config->tls, diags);
+	if (config->tls.ca_file.data || tls_client_wanted(config))
+		check_authorities(&config->tls.ca_file, diags);
+	check_peers(config, diags);
 	/* The strings were judged above: a fault in them must not be told again for every domain. */
 	plain.tls.ciphers = plain.tls.ciphersuites = plain.tls.groups = NULL;
-	check_client(&plain, diags);
 	for (size_t i = 0; i < config->domain_count; i++) {
 		if (is_read(&config->domains[i]))
 			check_domain(&plain, &config->domains[i], before == 0, now, diags);

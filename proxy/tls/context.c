@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "tls/credential_private.h"
 #include "tls/profile_private.h"
+#include "tls/verify_private.h"
 
 static int failed(struct errbuf *err, const char *what)
 {
@@ -54,7 +55,7 @@ static int load_credential(SSL_CTX *ctx, const struct config_file *certificate, 
  * One of each kind of key. Which one a client gets OpenSSL decides by what the client can verify, in the order of our
  * own signature algorithms and suites: ECDSA first.
  */
-static int load_credentials(SSL_CTX *ctx, const struct config_domain *domain, struct errbuf *err)
+int tls_context_load(struct ssl_ctx_st *ctx, const struct config_domain *domain, struct errbuf *err)
 {
 	if (load_credential(ctx, &domain->certificate, &domain->private_key, err))
 		return -1;
@@ -92,7 +93,7 @@ static bool digest_certificates(EVP_MD_CTX *md, const struct config_domain *doma
 
 static bool digest_all(EVP_MD_CTX *md, const struct config_tls *tls, const struct config_domain *domain, enum role role)
 {
-	int version = tls_profile_min_version(tls);
+	int version = policy_min_tls(tls);
 
 	return digest_text(md, role_name(role)) && digest_text(md, domain->name) &&
 	       digest_add(md, &tls->profile, sizeof(tls->profile)) && digest_add(md, &version, sizeof(version)) &&
@@ -113,12 +114,17 @@ static int set_session_context(SSL_CTX *ctx, const struct config_tls *tls, const
 	return ok ? 0 : failed(err, "session context");
 }
 
-static void set_resumption(SSL_CTX *ctx, const struct config_tls *tls)
+/*
+ * Servers get no tickets: a peer is judged by the chain it has shown, whenever it is asked for (TLS-14), and of that
+ * OpenSSL puts nothing but the leaf into a ticket. Streams between servers live for days; what they would save is
+ * small.
+ */
+static void set_resumption(SSL_CTX *ctx, const struct config_tls *tls, enum role role)
 {
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_recv_max_early_data(ctx, 0);
-	if (!tls->session_resumption) {
+	if (!tls->session_resumption || role_is_s2s(role)) {
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(ctx, 0);
 		return;
@@ -197,8 +203,20 @@ static void install_callbacks(SSL_CTX *ctx)
 	tls_renegotiation_watch(ctx);
 }
 
-/* Mode monitor takes whatever an old client can do; policy_decide then says what enforce would have refused. */
-static struct config_tls effective(const struct config *config)
+/* What a peer is, only the header inside TLS says: the certificate is asked for, and judged then (CERT-11). The list of
+ * authorities stays empty: many a server would send none but one of theirs (TLS-20). */
+static void set_request(SSL_CTX *ctx, enum role role)
+{
+	SSL_CTX_set_post_handshake_auth(ctx, 0);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	if (!role_is_s2s(role))
+		return;
+	SSL_CTX_set0_CA_list(ctx, NULL);
+	tls_verify_install(ctx);
+}
+
+/* Mode monitor takes whatever an old peer can do; policy_decide then says what enforce would have refused. */
+struct config_tls tls_effective(const struct config *config)
 {
 	struct config_tls tls = config->tls;
 
@@ -214,18 +232,19 @@ struct ssl_ctx_st *tls_context_new(const struct config *config, const struct con
 				   struct errbuf *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	struct config_tls tls = effective(config);
+	struct config_tls tls = tls_effective(config);
 
 	if (!ctx) {
 		failed(err, "TLS context");
 		return NULL;
 	}
-	if (tls_profile_apply(ctx, &tls, err) || load_credentials(ctx, domain, err) ||
+	if (tls_profile_apply(ctx, &tls, err) || tls_context_load(ctx, domain, err) ||
 	    set_session_context(ctx, &tls, domain, role, err)) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	set_resumption(ctx, &tls);
+	set_resumption(ctx, &tls, role);
+	set_request(ctx, role);
 	install_callbacks(ctx);
 	return ctx;
 }

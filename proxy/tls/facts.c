@@ -66,12 +66,14 @@ static void read_server_name(struct tls_facts *facts, const SSL *ssl)
 	copy(facts->server_name, sizeof(facts->server_name), state ? state->server_name : NULL);
 }
 
-/* Only for a handshake in which we were the client; an accepted leg's peer is not verified by certificate. */
+/* Of a handshake in which we were the client. An accepted leg's peer is asked about by tls_identify. */
 static void read_verification(struct tls_facts *facts, const SSL *ssl)
 {
-	if (SSL_is_server(ssl) || !tls_state(ssl))
+	const struct tls_state *state = tls_state(ssl);
+
+	if (SSL_is_server(ssl) || !state)
 		return;
-	facts->unverified = SSL_get0_peer_certificate(ssl) ? tls_unverified(ssl) : "no certificate was shown";
+	facts->unverified = state->judged ? state->fault : "no certificate was shown";
 	facts->verified = !facts->unverified;
 }
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tls/profile_private.h"
+#include "policy/peer.h"
 
 #define SERVER_NAME_MAX 255
 
@@ -106,7 +106,7 @@ static int check_master_secret(SSL *ssl, struct tls_state *state)
 	size_t len;
 
 	/* Where TLS 1.0 is let in for an old peer, policy weighs the missing secret instead. */
-	if (tls_profile_min_version(&state->store->config->tls) < 12 || state->store->config->mode == MODE_MONITOR)
+	if (policy_min_tls(state->policy.tls) < 12 || state->store->config->mode == MODE_MONITOR)
 		return 0;
 	if (highest_version(ssl) != TLS1_2_VERSION ||
 	    SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &ext, &len))

@@ -15,6 +15,8 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "tls/identity_private.h"
+#include "tls/store_private.h"
 
 #define DAY_S 86400
 #define EXPIRY_WARNING_DAYS 30
@@ -182,6 +184,17 @@ static void check_use(const struct leaf *l)
 			"certificate: its key usage does not allow a TLS server; clients will refuse it");
 }
 
+/* It is ours to present on either leg between servers; the name adds nothing that a DNS name does not say. */
+static void check_xmpp_address(const struct leaf *l)
+{
+	if (!tls_role_wanted(l->config, ROLE_S2S_INBOUND) && !tls_role_wanted(l->config, ROLE_S2S_OUTBOUND))
+		return;
+	if (tls_names_xmpp_domain(l->c->cert[0]))
+		finding(l, DIAG_WARNING,
+			"certificate: it holds an XmppAddr, and ejabberd 23.01 drops servers that show one: get one "
+			"with the DNS name alone");
+}
+
 static void check_chain(const struct leaf *l)
 {
 	const struct tls_credential *c = l->c;
@@ -216,6 +229,7 @@ void tls_leaf_check(const struct config *config, const struct config_domain *dom
 	check_signatures(&l);
 	check_names(&l);
 	check_use(&l);
+	check_xmpp_address(&l);
 	check_chain(&l);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/array.h"
 #include "base/mem.h"
+#include "policy/peer.h"
 #include "tls/profile_table_private.h"
 #include "tls/store.h"
 
@@ -27,10 +28,10 @@
 	"rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
 
 static const struct tls_profile_row rows[] = {
-    [TLS_PROFILE_MODERN] = {"modern", 13, 2, false, AEAD_SUITES, TLS13_SUITES, SIGALGS},
-    [TLS_PROFILE_BCP195] = {"bcp195", 12, 2, false, AEAD_SUITES, TLS13_SUITES, SIGALGS},
+    [TLS_PROFILE_MODERN] = {"modern", 2, false, AEAD_SUITES, TLS13_SUITES, SIGALGS},
+    [TLS_PROFILE_BCP195] = {"bcp195", 2, false, AEAD_SUITES, TLS13_SUITES, SIGALGS},
     /* TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL lets happen at level 0 only. */
-    [TLS_PROFILE_COMPAT] = {"compat", 10, 0, true, AEAD_SUITES ":" CBC_SUITES, TLS13_SUITES,
+    [TLS_PROFILE_COMPAT] = {"compat", 0, true, AEAD_SUITES ":" CBC_SUITES, TLS13_SUITES,
 			    SIGALGS ":ECDSA+SHA1:RSA+SHA1"},
 };
 _Static_assert(ARRAY_LEN(rows) == TLS_PROFILE_COUNT, "profile without a row");
@@ -41,11 +42,6 @@ static const char *const default_groups[] = {"X25519MLKEM768:X25519:P-256:P-384"
 const struct tls_profile_row *tls_profile_row(const struct config_tls *tls)
 {
 	return &rows[tls->profile >= 0 && tls->profile < TLS_PROFILE_COUNT ? tls->profile : TLS_PROFILE_BCP195];
-}
-
-int tls_profile_min_version(const struct config_tls *tls)
-{
-	return tls->min_version ? tls->min_version : tls_profile_row(tls)->min_version;
 }
 
 static int wire_version(int version)
@@ -94,7 +90,7 @@ int tls_profile_apply(struct ssl_ctx_st *ctx, const struct config_tls *tls, stru
 	const struct tls_profile_row *row = tls_profile_row(tls);
 
 	set_flags(ctx);
-	if (!SSL_CTX_set_min_proto_version(ctx, wire_version(tls_profile_min_version(tls))) ||
+	if (!SSL_CTX_set_min_proto_version(ctx, wire_version(policy_min_tls(tls))) ||
 	    !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION))
 		return failed(err, "min-version");
 	if (!SSL_CTX_set_cipher_list(ctx, tls->ciphers ? tls->ciphers : row->ciphers))
@@ -107,5 +103,35 @@ int tls_profile_apply(struct ssl_ctx_st *ctx, const struct config_tls *tls, stru
 		return failed(err, "profile");
 	/* After the list: "@SECLEVEL=0" in it must not have the last word. */
 	SSL_CTX_set_security_level(ctx, row->security_level);
+	return 0;
+}
+
+static bool set_groups_one(SSL *ssl, const char *groups)
+{
+	bool set = groups && SSL_set1_groups_list(ssl, groups) == 1;
+
+	for (size_t i = 0; !groups && !set && i < ARRAY_LEN(default_groups); i++) {
+		set = SSL_set1_groups_list(ssl, default_groups[i]) == 1;
+		if (!set)
+			ERR_clear_error();
+	}
+	return set;
+}
+
+int tls_profile_apply_one(struct ssl_st *ssl, const struct config_tls *tls, struct errbuf *err)
+{
+	const struct tls_profile_row *row = tls_profile_row(tls);
+
+	if (!SSL_set_min_proto_version(ssl, wire_version(policy_min_tls(tls))))
+		return failed(err, "min-version");
+	if (!SSL_set_cipher_list(ssl, tls->ciphers ? tls->ciphers : row->ciphers))
+		return failed(err, "ciphers");
+	if (!SSL_set_ciphersuites(ssl, tls->ciphersuites ? tls->ciphersuites : row->ciphersuites))
+		return failed(err, "ciphersuites");
+	if (!set_groups_one(ssl, tls->groups))
+		return failed(err, "groups");
+	if (!SSL_set1_sigalgs_list(ssl, row->sigalgs))
+		return failed(err, "profile");
+	SSL_set_security_level(ssl, row->security_level);
 	return 0;
 }

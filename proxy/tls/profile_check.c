@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "policy/peer.h"
 #include "tls/profile_table_private.h"
 
 #define EC_BITS_LEAST 224
@@ -202,23 +203,23 @@ static void check_groups(SSL_CTX *ctx, const struct config_tls *tls, struct diag
 static void check_version(const struct config_tls *tls, struct diag_list *diags)
 {
 	const struct tls_profile_row *row = tls_profile_row(tls);
-	int version = tls_profile_min_version(tls);
+	const struct config_tls plain = {.profile = tls->profile};
+	int version = policy_min_tls(tls), of_profile = policy_min_tls(&plain);
 
 	if (version < 12)
 		diag_add(diags, DIAG_ERROR, tls->mark,
 			 "tls: profile %s with TLS 1.%d for everyone: RFC 8996 forbids what is below TLS 1.2; profile "
 			 "compat and such a min-version are for one peer at a time",
 			 row->name, version - 10);
-	else if (version < row->min_version)
+	else if (version < of_profile)
 		diag_add(diags, DIAG_WARNING, tls->mark, "tls: min-version 1.%d lowers profile %s, which asks for 1.%d",
-			 version - 10, row->name, row->min_version - 10);
+			 version - 10, row->name, of_profile - 10);
 }
 
-void tls_profile_check(const struct config_tls *tls, struct diag_list *diags)
+static void check_strings(const struct config_tls *tls, struct diag_list *diags)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
-	check_version(tls, diags);
 	if (!ctx) {
 		diag_add(diags, DIAG_ERROR, tls->mark, "tls: OpenSSL cannot make a context");
 		return;
@@ -227,4 +228,28 @@ void tls_profile_check(const struct config_tls *tls, struct diag_list *diags)
 	check_ciphersuites(ctx, tls, diags);
 	check_groups(ctx, tls, diags);
 	SSL_CTX_free(ctx);
+}
+
+void tls_profile_check(const struct config_tls *tls, struct diag_list *diags)
+{
+	check_version(tls, diags);
+	check_strings(tls, diags);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+void tls_profile_check_peer(const struct config_tls *peer, const struct config_tls *common, struct diag_list *diags)
+{
+	struct config_tls own = *peer;
+
+	if (is_same(own.ciphers, common->ciphers))
+		own.ciphers = NULL;
+	if (is_same(own.ciphersuites, common->ciphersuites))
+		own.ciphersuites = NULL;
+	if (is_same(own.groups, common->groups))
+		own.groups = NULL;
+	check_strings(&own, diags);
 }

@@ -3,8 +3,11 @@
 #include "tls/state_private.h"
 
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/mem.h"
+#include "tls/profile_private.h"
+#include "tls/store_private.h"
 
 void tls_state_free(struct tls_state *state)
 {
@@ -12,6 +15,9 @@ void tls_state_free(struct tls_state *state)
 		return;
 	state->release(&state->store);
 	mem_free(state->server_name);
+	mem_free(state->domain);
+	X509_free(state->refused);
+	mem_free(state->session_key);
 	mem_free(state);
 }
 
@@ -39,4 +45,15 @@ struct tls_state *tls_state(const struct ssl_st *ssl)
 bool tls_state_attach(struct ssl_st *ssl, struct tls_state *state)
 {
 	return SSL_set_ex_data(ssl, state_index(), state) == 1;
+}
+
+/* In mode monitor every peer may do what the oldest can. */
+int tls_settings_apply(struct ssl_st *ssl, const struct tls_state *state)
+{
+	const struct config_peer *rule = state->policy.rule;
+	struct errbuf ignored; /* tls_check has said it */
+
+	if (state->store->config->mode == MODE_MONITOR || !rule || !rule->tls_set)
+		return 0;
+	return tls_profile_apply_one(ssl, state->policy.tls, &ignored);
 }

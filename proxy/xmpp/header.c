@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stream headers: what a peer's says, whether it is acceptable, and the one we write. Also the domain of an address,
- * because `to` and `from` of the header are where one is needed. Invariants: a header is copied out of the parser
- * whole; comparison of domains is by their normalised form only, and an address that has none gives "" and false.
+ * Stream headers: what a peer's says, whether it is acceptable, and the ones we write. Invariant: a header is copied
+ * out of the parser whole; one that is passed on keeps every byte but its version.
  */
 #include "xmpp/header.h"
 
@@ -11,6 +10,7 @@
 
 #include "base/mem.h"
 #include "xmpp/names.h"
+#include "xmpp/starttag.h"
 
 #define NS_XML "http://www.w3.org/XML/1998/namespace"
 
@@ -75,12 +75,20 @@ static const char *default_namespace(const struct xml_decl *decls, size_t count)
 	return NULL;
 }
 
+/* Some servers write from='' and to='' where they know no domain, which says as much as leaving them out. */
+static char *address_attr(const struct xml_node *root, const char *name)
+{
+	const char *value = xml_node_attr(root, name);
+
+	return value != NULL && value[0] != '\0' ? mem_strdup(value) : NULL;
+}
+
 void stream_header_read(struct stream_header *h, const struct xml_node *root, const struct xml_decl *decls,
 			size_t count)
 {
 	memset(h, 0, sizeof(*h));
-	h->from = mem_strdup(xml_node_attr(root, "from"));
-	h->to = mem_strdup(xml_node_attr(root, "to"));
+	h->from = address_attr(root, "from");
+	h->to = address_attr(root, "to");
 	h->id = mem_strdup(xml_node_attr(root, "id"));
 	h->lang = mem_strdup(xml_lang(root));
 	h->content_ns = mem_strdup(default_namespace(decls, count));
@@ -132,74 +140,66 @@ static void put_attr(struct strbuf *out, const char *name, const char *value)
 void stream_reply_write(struct strbuf *out, const struct stream_reply *reply)
 {
 	strbuf_puts(out, "<?xml version='1.0'?><stream:stream");
-	put_attr(out, "from", reply->from != NULL ? reply->from : "");
+	put_attr(out, "from", reply->from);
 	put_attr(out, "id", reply->id);
 	put_attr(out, "to", reply->to);
 	put_attr(out, "version", reply->version ? "1.0" : NULL);
 	put_attr(out, "xml:lang", reply->lang);
 	put_attr(out, "xmlns", reply->content_ns);
+	put_attr(out, "xmlns:db", strcmp(reply->content_ns, XMPP_NS_SERVER) == 0 ? XMPP_NS_DIALBACK : NULL);
 	put_attr(out, "xmlns:stream", XMPP_NS_STREAM);
 	strbuf_puts(out, ">");
 }
 
-/* Lower case, without one trailing dot (RFC 7622 section 3.2). A second dot there would be an empty label. */
-static bool normalise(const char *text, size_t len, char out[XMPP_DOMAIN_SIZE])
+void stream_header_first(struct strbuf *out, const char *content_ns, const char *from, const char *to)
 {
-	out[0] = '\0';
-	if (len > 0 && text[len - 1] == '.')
-		len--;
-	if (len == 0 || len >= XMPP_DOMAIN_SIZE || text[len - 1] == '.')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
-	out[len] = '\0';
-	return true;
+	const struct stream_reply first = {
+	    .content_ns = content_ns,
+	    .from = strcmp(content_ns, XMPP_NS_SERVER) == 0 ? from : NULL,
+	    .to = to,
+	    .lang = "en",
+	    .version = true,
+	};
+
+	stream_reply_write(out, &first);
 }
 
-bool jid_domain(const char *jid, char out[XMPP_DOMAIN_SIZE])
+/* Does the attribute's raw value say 1.0 or more? */
+static bool is_modern(const char *tag, const struct start_tag_attr *attr)
 {
-	size_t len;
-	const char *at;
+	struct stream_header h = {0};
+	char text[32];
+	size_t len = attr->value_end - attr->value;
 
-	out[0] = '\0';
-	if (jid == NULL)
+	if (len >= sizeof(text))
 		return false;
-	/* The slash is looked for first: a.example.com/b@example.net is at a.example.com (RFC 7622 section 3.1). */
-	len = strcspn(jid, "/");
-	at = memchr(jid, '@', len);
-	if (at != NULL) {
-		len -= (size_t)(at + 1 - jid);
-		jid = at + 1;
+	memcpy(text, tag + attr->value, len);
+	text[len] = '\0';
+	read_version(&h, text);
+	return h.version_valid && !stream_header_is_pre10(&h);
+}
+
+bool stream_header_modernise(struct strbuf *out, const void *raw, size_t len)
+{
+	const char *tag = memrchr(raw, '<', len); /* '<' is not allowed in values: the last one begins the tag */
+	size_t before = tag != NULL ? (size_t)(tag - (const char *)raw) : len;
+	size_t name_end = tag != NULL ? start_tag_name_end(tag, len - before) : 0;
+	struct start_tag_attr attr;
+
+	if (name_end == 0)
+		return false;
+	switch (start_tag_find(tag, len - before, "version", &attr)) {
+	case START_TAG_BROKEN:
+		return false;
+	case START_TAG_ABSENT:
+		return strbuf_add(out, raw, before + name_end) && strbuf_puts(out, " version='1.0'") &&
+		       strbuf_add(out, tag + name_end, len - before - name_end);
+	case START_TAG_FOUND:
+	default:
+		break;
 	}
-	return normalise(jid, len, out);
-}
-
-bool jid_bare(const char *jid, char out[XMPP_JID_SIZE])
-{
-	char domain[XMPP_DOMAIN_SIZE];
-	size_t len, domain_len;
-	const char *at;
-
-	out[0] = '\0';
-	if (!jid_domain(jid, domain))
-		return false;
-	len = strcspn(jid, "/");
-	if (jid[len] == '/' && jid[len + 1] == '\0')
-		return false;
-	at = memchr(jid, '@', len);
-	len = at == NULL ? 0 : (size_t)(at + 1 - jid);
-	domain_len = strlen(domain);
-	if (len == 1 || len + domain_len >= XMPP_JID_SIZE)
-		return false;
-	memcpy(out, jid, len);
-	memcpy(out + len, domain, domain_len + 1);
-	return true;
-}
-
-bool domain_normalise(const char *text, char out[XMPP_DOMAIN_SIZE])
-{
-	out[0] = '\0';
-	if (text == NULL || strpbrk(text, "@/") != NULL)
-		return false;
-	return normalise(text, strlen(text), out);
+	if (is_modern(tag, &attr))
+		return strbuf_add(out, raw, len);
+	return strbuf_add(out, raw, before + attr.value) && strbuf_puts(out, "1.0") &&
+	       strbuf_add(out, tag + attr.value_end, len - before - attr.value_end);
 }

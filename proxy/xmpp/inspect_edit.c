@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is changed of the responder's own bytes, by byte range and nowhere else: a version put into a header (NEG-40) or
+ * What is changed of either side's own bytes, by byte range and nowhere else: a version put into a header (NEG-40) or
  * cut out of it (NEG-15), features cut (NEG-12, 24), limits lowered or added (NEG-31), other places to connect to cut
- * out (NEG-25). Invariants: edits ascend and do not overlap; what is put in declares its own namespace, so that no
- * declaration of the responder changes its meaning; a tag that the scanner does not understand is not passed.
+ * out (NEG-25), the id of a stream that has another one on the other side. Invariants: edits ascend and do not overlap;
+ * what is put in declares its own namespace, so that no declaration of the responder changes its meaning; a tag that
+ * the scanner does not understand is not passed.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -122,7 +123,8 @@ bool inspect_edit_upgrade(struct inspect_dir *d, const struct xml_node *root)
 
 	mem_free(raw);
 	text_at = e->text.len;
-	reply_features_pre10(&e->text, root->prefix, d->ins->plaintext && d->ins->offer_starttls);
+	reply_features_pre10(&e->text, root->prefix, d->ins->pairs != NULL,
+			     d->ins->plaintext && d->ins->offer_starttls);
 	put(e, root->open_end, root->open_end, text_at);
 	return good && !e->broken;
 }
@@ -156,6 +158,22 @@ bool inspect_edit_location(struct inspect_dir *d, const struct xml_node *element
 		d->ins->verdict.note[INSPECT_NOTE_STEERING] = true;
 	}
 	return good && !(d->ins->verdict.edits && d->ins->verdict.edits->broken);
+}
+
+bool inspect_edit_value(struct inspect_dir *d, uint64_t start, uint64_t open_end, const char *name, const char *value)
+{
+	struct inspect_edits *e = edits_of(d);
+	char *raw = raw_bytes(d, start, open_end);
+	struct start_tag_attr a;
+	bool found = start_tag_find(raw, (size_t)(open_end - start), name, &a) == START_TAG_FOUND;
+	size_t text_at = e->text.len;
+
+	mem_free(raw);
+	if (!found)
+		return false;
+	strbuf_put_xml(&e->text, value);
+	put(e, start + a.value, start + a.value_end, text_at);
+	return !e->broken;
 }
 
 /* ---- limits (XEP-0478) ---- */
@@ -238,10 +256,11 @@ static void merge_limits(struct features_edit *f, const struct xml_node *limits)
 	}
 }
 
-/* The stream-wide ones of this phase. Where nothing is inspected afterwards, nothing is enforced. */
+/* The stream-wide ones of this phase. Where nothing is inspected afterwards, nothing is enforced. Dialback brings no
+ * features after it: between servers they are those of the stream that a pair is proven on. */
 static struct stream_limits our_limits(const struct inspector *ins)
 {
-	if (!ins->authenticated)
+	if (!ins->authenticated && !ins->pairs)
 		return (struct stream_limits){.max_bytes = ins->unauthenticated_limit};
 	return (struct stream_limits){.max_bytes = ins->stanza_limit, .idle_seconds = ins->idle_seconds};
 }
@@ -268,6 +287,12 @@ static void put_offer(struct inspect_edits *e, const struct xml_node *element)
 	put(e, element->open_end, element->open_end, text_at);
 }
 
+/* NEG-32: not on a plaintext leg. */
+static bool is_bidi_in_clear(const struct inspector *ins, const struct xml_node *child)
+{
+	return ins->plaintext && xml_node_is(child, XMPP_NS_BIDI_FEATURE, "bidi");
+}
+
 bool inspect_edit_features(struct inspect_dir *d, const struct xml_node *element, const struct features *cuts,
 			   bool offer)
 {
@@ -283,6 +308,8 @@ bool inspect_edit_features(struct inspect_dir *d, const struct xml_node *element
 		if (next < cuts->cut_count && cuts->cut[next].start == child->start) {
 			cut(d, child->start, child->end);
 			next++;
+		} else if (is_bidi_in_clear(d->ins, child)) {
+			cut(d, child->start, child->end);
 		} else if (any && xml_node_is(child, XMPP_NS_LIMITS, "limits")) {
 			merge_limits(&f, child);
 		}

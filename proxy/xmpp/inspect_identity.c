@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/mem.h"
-#include "xmpp/header.h"
+#include "xmpp/domain.h"
 #include "xmpp/inspect_private.h"
 
 /* RFC 4422 section 3.1. */
@@ -136,6 +136,23 @@ void inspect_identity(char **identity, const char *method, const char *domain, c
 		return;
 	take_name(identity, name, domain);
 	wipe_free(name, strlen(name));
+}
+
+bool inspect_external_is(const char *domain, const char *text, size_t len)
+{
+	char named[XMPP_DOMAIN_SIZE];
+	size_t got = 0;
+	char *data;
+	bool same;
+
+	if (strcmp(text, "=") == 0)
+		return true;
+	data = decode(text, len, &got);
+	if (!data)
+		return false;
+	same = strlen(data) == got && domain_normalise(data, named) && strcmp(named, domain) == 0;
+	wipe_free(data, got);
+	return same;
 }
 
 /* The value of a directive may stand in quotes (RFC 2831 section 7.1); only plain `auth` has no layer. */

@@ -28,7 +28,7 @@ void inspect_put_header(struct inspector *ins, struct strbuf *out)
 	    .to = ins->claimed,
 	    .id = id,
 	    .lang = "en",
-	    .version = true,
+	    .version = !ins->pre10,
 	};
 	stream_reply_write(out, &reply);
 	mem_free(towards->prefix);
@@ -100,11 +100,33 @@ static bool is_backend_reason(enum reason reason)
 	return reason >= REASON_BACKEND_DOWN && reason <= REASON_BACKEND_MISCONFIGURED;
 }
 
-/* Rows 6, 7, 14, 23, 34-39: the culprit gets the error of the table, the other a close tag; but an initiating entity
- * whose server broke the stream is told that the fault is on our side. */
+static bool is_remote_reason(enum reason reason)
+{
+	return reason >= REASON_REMOTE_DOWN && reason <= REASON_REMOTE_OTHER;
+}
+
+/* What a responder broke, in the words for remote servers. */
+static enum reason remote_reason(enum reason reason)
+{
+	if (!is_backend_reason(reason))
+		return reason;
+	return reason == REASON_BACKEND_REFUSED ? REASON_REMOTE_ERROR : REASON_REMOTE_INVALID;
+}
+
+/* The reason is of the kind that is told to the initiator alone; any other is the responder's own, and the initiator
+ * hears no more than where the fault is. */
+static bool is_about_responder(const struct inspector *ins, enum reason reason)
+{
+	return ins->remote ? is_remote_reason(reason) : is_backend_reason(reason);
+}
+
+/* Rows 6, 7, 14, 23, 34-43: the culprit gets the error of the table, the other a close tag; but an initiating entity
+ * whose server broke the stream is told that the fault is on our side, or on the remote server's. */
 void inspect_fail(struct inspector *ins, enum inspect_side culprit, enum reason reason, bool tls_failure)
 {
 	ins->ended = true;
+	if (ins->remote && culprit == INSPECT_RESPONDER)
+		reason = remote_reason(reason);
 	if (culprit == INSPECT_INITIATOR) {
 		if (tls_failure)
 			inspect_tell_tls_failure(ins);
@@ -112,8 +134,13 @@ void inspect_fail(struct inspector *ins, enum inspect_side culprit, enum reason 
 			inspect_tell_error(ins, INSPECT_INITIATOR, reason);
 		inspect_tell_close(ins, INSPECT_RESPONDER);
 	} else {
-		inspect_tell_error(ins, INSPECT_INITIATOR, is_backend_reason(reason) ? reason : REASON_BACKEND_INVALID);
-		if (is_backend_reason(reason))
+		bool about = is_about_responder(ins, reason);
+
+		inspect_tell_error(ins, INSPECT_INITIATOR,
+				   about         ? reason
+				   : ins->remote ? REASON_REMOTE_INVALID
+						 : REASON_BACKEND_INVALID);
+		if (about)
 			inspect_tell_close(ins, INSPECT_RESPONDER);
 		else
 			inspect_tell_error(ins, INSPECT_RESPONDER, reason);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "xmpp/credentials.h"
 #include "xmpp/header.h"
+#include "xmpp/inspect_pairs_private.h"
 #include "xmpp/inspect_private.h"
 #include "xmpp/names.h"
 
@@ -96,6 +97,10 @@ static void look_at_payload(struct inspect_dir *d, const char *text, size_t len)
 		inspect_refuse(d, INSPECT_INITIATOR, REASON_SASL_LAYER);
 		return;
 	}
+	if (ins->pairs) {
+		ins->pairs->external = ins->pairs->external && inspect_external_is(ins->pairs->remote_from, text, len);
+		return;
+	}
 	/* A response to nothing is the responder's to judge. */
 	if (ins->responded || !ins->method)
 		return;
@@ -124,6 +129,8 @@ static void begin_attempt(struct inspect_dir *d, const struct xml_node *element,
 	replace(&ins->identity, "");
 	ins->digest = mechanism && is_mechanism(mechanism, "DIGEST-MD5");
 	ins->responded = false;
+	if (ins->pairs)
+		ins->pairs->external = ins->pairs->remote_from && strcmp(ins->method, "EXTERNAL") == 0;
 	ins->hold = INSPECT_HOLD_ANSWER;
 	if (initial)
 		look_at_payload(d, initial->text, initial->text_len);
@@ -174,6 +181,10 @@ static void succeed(struct inspect_dir *d)
 {
 	struct inspector *ins = d->ins;
 
+	if (ins->pairs) {
+		inspect_external_success(d);
+		return;
+	}
 	ins->authenticated = true;
 	ins->verdict.authenticated = true;
 }
@@ -195,6 +206,8 @@ static void take_success(struct inspect_dir *d, const struct xml_node *element, 
 		return;
 	}
 	ins->hold = INSPECT_HOLD_NONE;
+	if (ins->pairs)
+		return;
 	jid = xml_node_child(element, XMPP_NS_SASL2, "authorization-identifier");
 	if (jid)
 		inspect_learn_jid(ins, jid->text);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "xmpp/credentials.h"
 #include "xmpp/header.h"
+#include "xmpp/inspect_pairs_private.h"
 #include "xmpp/inspect_private.h"
 #include "xmpp/names.h"
 #include "xmpp/reply.h"
@@ -30,6 +31,16 @@ void inspect_settle(struct inspector *ins)
 			xmlstream_set_detail(ins->dir[side].xs, XMLSTREAM_TOP);
 }
 
+/* Between servers a pair is proven that the header of before named (NEG-9). Who named nobody may do so now. */
+static bool is_other_peer(const struct inspector *ins, const struct stream_header *h)
+{
+	char domain[XMPP_DOMAIN_SIZE];
+
+	if (!ins->pairs || !ins->pairs->remote_from || !h->from || h->from[0] == '\0')
+		return false;
+	return !domain_normalise(h->from, domain) || strcmp(domain, ins->pairs->remote_from) != 0;
+}
+
 /* NEG-9 at the SASL restart: the same domain as before, and the namespace it began with. */
 static enum reason check_initiator_header(const struct inspector *ins, const struct stream_header *h)
 {
@@ -40,7 +51,7 @@ static enum reason check_initiator_header(const struct inspector *ins, const str
 		return reason;
 	if (!h->to || !domain_normalise(h->to, domain) || strcmp(domain, ins->domain) != 0)
 		return REASON_HEADER_SWITCH;
-	return REASON_NONE;
+	return is_other_peer(ins, h) ? REASON_HEADER_SWITCH : REASON_NONE;
 }
 
 /* No features are due, or none come: the initiating entity need not wait for them. */
@@ -111,7 +122,8 @@ static enum xmlstream_step on_open(void *ctx, const struct xml_node *root, const
 	}
 	if (d->side == INSPECT_INITIATOR) {
 		note_claimed(ins, &h);
-		ins->pre10 = stream_header_is_pre10(&h);
+		if (reason == REASON_NONE || ins->reading_first)
+			ins->pre10 = stream_header_is_pre10(&h);
 	}
 	stream_header_fini(&h);
 	return XMLSTREAM_STOP;
@@ -132,10 +144,13 @@ static void take_features(struct inspect_dir *d, const struct xml_node *element)
 		inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_MISCONFIGURED);
 		return;
 	}
-	v->note[INSPECT_NOTE_CHANNEL_BINDING] = f.channel_binding && !ins->channel_binding;
+	/* A remote server's own binding is no conflict: TLS with it ends where its client's stream begins (SASL-4). */
+	v->note[INSPECT_NOTE_CHANNEL_BINDING] = f.channel_binding && !ins->channel_binding && !ins->remote;
 	v->note[INSPECT_NOTE_STARTTLS_CUT] = f.starttls;
 	v->note[INSPECT_NOTE_COMPRESSION_CUT] = f.compression && ins->strip_compression;
 	ins->channel_binding = ins->channel_binding || f.channel_binding;
+	if (ins->pairs && !ins->plaintext && xml_node_child(element, XMPP_NS_BIDI_FEATURE, "bidi"))
+		ins->pairs->bidi_offered = true;
 	if (ins->hold == INSPECT_HOLD_FEATURES)
 		ins->hold = INSPECT_HOLD_NONE;
 }
@@ -164,7 +179,7 @@ static void take_error(struct inspect_dir *d, const struct xml_node *element)
 		return;
 	/* NEG-25: which public name that would be nobody knows here. */
 	d->ins->verdict.note[INSPECT_NOTE_STEERING] = true;
-	inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_REFUSED);
+	inspect_refuse(d, INSPECT_RESPONDER, d->ins->remote ? REASON_REMOTE_REDIRECT : REASON_BACKEND_REFUSED);
 }
 
 /* The streams namespace at depth one: features from the responder when due, a stream error from either (XML-8). */
@@ -184,7 +199,7 @@ static void take_stream_element(struct inspect_dir *d, const struct xml_node *el
 	}
 }
 
-static bool is_stanza_name(const char *name)
+bool inspect_is_stanza(const char *name)
 {
 	return strcmp(name, "message") == 0 || strcmp(name, "presence") == 0 || strcmp(name, "iq") == 0;
 }
@@ -194,13 +209,13 @@ static enum reason check_stanza(const struct inspect_dir *d, const struct xml_no
 {
 	const struct inspector *ins = d->ins;
 
-	if (!is_stanza_name(element->name))
+	if (!inspect_is_stanza(element->name))
 		return REASON_NONE;
 	if (strcmp(element->ns, ins->content_ns) != 0)
 		return REASON_UNSUPPORTED_ELEMENT;
 	if (element->prefix[0] != '\0')
 		return REASON_PREFIX;
-	if (d->side == INSPECT_INITIATOR && !ins->authenticated && element->name[0] != 'i')
+	if (d->side == INSPECT_INITIATOR && !ins->authenticated && !ins->pairs && element->name[0] != 'i')
 		return REASON_PLAINTEXT_STANZA;
 	return REASON_NONE;
 }
@@ -274,7 +289,7 @@ static bool take_steering(struct inspect_dir *d, const struct xml_node *element)
 {
 	struct inspect_verdict *v = &d->ins->verdict;
 
-	if (d->side == INSPECT_INITIATOR || is_stanza_name(element->name))
+	if (d->side == INSPECT_INITIATOR || inspect_is_stanza(element->name))
 		return false;
 	if (!inspect_edit_location(d, element))
 		inspect_refuse(d, INSPECT_RESPONDER, REASON_BACKEND_INVALID);
@@ -312,6 +327,8 @@ static bool take_element(struct inspect_dir *d, const struct xml_node *element)
 
 	if (ins->verdict.what == INSPECT_FAIL)
 		return true;
+	if (ins->pairs)
+		return inspect_server_element(d, element) || steering;
 	return (ins->authenticated ? take_authenticated(d, element) : take_unauthenticated(d, element)) || steering;
 }
 

@@ -20,6 +20,7 @@ struct negotiator *neg_new(const struct neg_state *states, unsigned ready, unsig
 	n->ready = ready;
 	n->failed = failed;
 	n->proceed_at = NEG_ACTIONS_MAX;
+	strbuf_init(&n->plain_mechanisms, NEG_SEND_MAX);
 	return n;
 }
 
@@ -37,6 +38,9 @@ void negotiate_free(struct negotiator **n)
 	mem_free(old->default_domain);
 	mem_free(old->own_header);
 	mem_free(old->own_prefix);
+	mem_free(old->remote);
+	mem_free(old->plain_from);
+	strbuf_fini(&old->plain_mechanisms);
 	mem_free(old);
 }
 
@@ -223,9 +227,9 @@ bool negotiate_awaits_tls(const struct negotiator *n)
 	return row(n)->awaits_tls;
 }
 
-bool negotiate_starttls_offered(const struct negotiator *n)
+const struct neg_starttls *negotiate_starttls(const struct negotiator *n)
 {
-	return n->starttls_offered;
+	return &n->starttls;
 }
 
 const struct stream_header *negotiate_header(const struct negotiator *n)
@@ -236,6 +240,16 @@ const struct stream_header *negotiate_header(const struct negotiator *n)
 const char *negotiate_domain(const struct negotiator *n)
 {
 	return n->domain;
+}
+
+const char *negotiate_local(const struct negotiator *n)
+{
+	return n->local;
+}
+
+const char *negotiate_own_id(const struct negotiator *n)
+{
+	return n->own_id;
 }
 
 const struct features *negotiate_features(const struct negotiator *n)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The accept table: we are the receiving entity. Before TLS nothing but {xmpp-tls}starttls leads on and the legacy
- * server hears of nothing. Invariants: between <proceed/> and the end of the handshake nothing is ever sent (NEG-11);
- * what the peer said before TLS is forgotten after it (NEG-9), only the domain of the certificate shown is kept; in
- * `ready` the header has not been answered, because the backend answers it (NEG-3).
+ * server hears of nothing. Where it is the legacy side that opens the stream, its header alone leads to `ready`, and we
+ * stand for the remote server that will answer it. Invariants: between <proceed/> and the end of the handshake nothing
+ * is ever sent (NEG-11); what the peer said before TLS is forgotten after it (NEG-9), only the domain of the
+ * certificate shown is kept; in `ready` the header has not been answered, because the backend answers it (NEG-3).
  */
 #include <assert.h>
 #include <string.h>
@@ -15,7 +16,16 @@
 #include "xmpp/negotiate_private.h"
 #include "xmpp/reply.h"
 
-enum { NA_WAIT_OPEN, NA_WAIT_STARTTLS, NA_HANDSHAKE, NA_WAIT_OPEN_TLS, NA_READY, NA_FAILED, NA_COUNT };
+enum {
+	NA_WAIT_OPEN,
+	NA_WAIT_OPEN_LEGACY,
+	NA_WAIT_STARTTLS,
+	NA_HANDSHAKE,
+	NA_WAIT_OPEN_TLS,
+	NA_READY,
+	NA_FAILED,
+	NA_COUNT
+};
 
 /* RFC 5646 tags are letters, digits and hyphens; 35 is the longest that means anything. */
 static const char *reply_lang(const struct negotiator *n)
@@ -30,45 +40,73 @@ static const char *reply_lang(const struct negotiator *n)
 	return lang;
 }
 
-/* NEG-1: to a client its own bare JID iff it gave one, to a server its domain. */
-static const char *reply_to(const struct negotiator *n, char out[XMPP_JID_SIZE])
+static bool is_server(const struct negotiator *n)
 {
-	const char *from = n->header.from;
-
-	if (!from)
-		return NULL;
-	if (strcmp(n->content_ns, XMPP_NS_SERVER) == 0)
-		return jid_domain(from, out) ? out : NULL;
-	return jid_bare(from, out) ? out : NULL;
+	return strcmp(n->content_ns, XMPP_NS_SERVER) == 0;
 }
 
-/* NEG-17: an unknown host is never echoed; a name of ours is said, the one whose certificate was shown first of all. */
+/*
+ * How the peer itself spells an address that was found good: A-labels are for comparing, on the wire it says and
+ * expects U-labels (RFC 7622 section 3.2), and an address literal with its brackets. Plain names are said as we know
+ * them.
+ */
+static const char *spelled(const char *known, const char *theirs, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+	const char *domain = memchr(theirs, '@', len);
+
+	domain = domain ? domain + 1 : theirs;
+	return strspn(domain, plain) >= len - (size_t)(domain - theirs) ? known : theirs;
+}
+
+/* NEG-1: to a client its own bare JID iff it gave one, to a server its domain. Allocated, or NULL. */
+static char *reply_to(const struct negotiator *n)
+{
+	const char *from = n->header.from;
+	char known[XMPP_JID_SIZE];
+	size_t len;
+
+	if (!from || !(is_server(n) ? domain_normalise(from, known) : jid_bare(from, known)))
+		return NULL;
+	len = strcspn(from, "/");
+	return spelled(known, from, len) == from ? mem_printf("%.*s", (int)len, from) : mem_strdup(known);
+}
+
+/* NEG-17: an unknown host is never echoed; a name of ours is said, the one whose certificate was shown first of all. To
+ * the legacy side we speak for the remote domain. */
 static const char *reply_from(const struct negotiator *n)
 {
 	if (n->domain[0])
-		return n->domain;
+		return n->header.to ? spelled(n->domain, n->header.to, strlen(n->header.to)) : n->domain;
 	if (n->certificate_domain[0])
 		return n->certificate_domain;
-	return n->default_domain;
+	return n->default_domain && !n->outbound ? n->default_domain : "";
+}
+
+static void put_header_from(struct negotiator *n, struct strbuf *out, const char *from)
+{
+	bool version = !n->header_received || !stream_header_is_pre10(&n->header);
+
+	if (n->header_sent)
+		return;
+	n->new_id(n->ctx, n->own_id);
+	char *to = reply_to(n);
+	const struct stream_reply reply = {
+	    .content_ns = n->content_ns,
+	    .from = from,
+	    .to = to,
+	    .id = n->own_id,
+	    .lang = version || from ? reply_lang(n) : NULL,
+	    .version = version,
+	};
+	stream_reply_write(out, &reply);
+	mem_free(to);
+	n->header_sent = true;
 }
 
 static void put_header(struct negotiator *n, struct strbuf *out)
 {
-	char id[NEG_ID_SIZE], to[XMPP_JID_SIZE];
-
-	if (n->header_sent)
-		return;
-	n->new_id(n->ctx, id);
-	const struct stream_reply reply = {
-	    .content_ns = n->content_ns,
-	    .from = reply_from(n),
-	    .to = reply_to(n, to),
-	    .id = id,
-	    .lang = reply_lang(n),
-	    .version = !n->header_received || !stream_header_is_pre10(&n->header),
-	};
-	stream_reply_write(out, &reply);
-	n->header_sent = true;
+	put_header_from(n, out, reply_from(n));
 }
 
 /* Ends the stream: header if none was sent (NEG-17), what `before` holds, the error and the close tag, in one SEND. */
@@ -109,6 +147,11 @@ static void na_refuse_silent(struct negotiator *n, enum reason reason, enum xmpp
 	neg_fail(n, reason);
 }
 
+static bool takes_plaintext(const struct negotiator *n)
+{
+	return n->takes_plaintext ? n->takes_plaintext(n->ctx, n->header.from) : n->plaintext_allowed;
+}
+
 /* NEG-15, 16, 18 of a header in either state; the host (NEG-17) is the state's own business. */
 static enum reason check_header(const struct negotiator *n)
 {
@@ -117,7 +160,7 @@ static enum reason check_header(const struct negotiator *n)
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (stream_header_is_pre10(h) && !n->plaintext_allowed)
+	if (stream_header_is_pre10(h) && !n->outbound && !takes_plaintext(n))
 		return REASON_PRE10_INITIATOR;
 	if (!h->has_version)
 		return REASON_NONE;
@@ -125,12 +168,13 @@ static enum reason check_header(const struct negotiator *n)
 	return h->version_valid ? REASON_NONE : REASON_VERSION;
 }
 
-/* Notes the domain asked for if it is ours. */
+/* Notes the domain asked for if it is ours. Old servers name none and mean the only one (NEG-39). */
 static bool choose_domain(struct negotiator *n)
 {
+	const char *to = n->header.to || !is_server(n) ? n->header.to : n->default_domain;
 	char domain[XMPP_DOMAIN_SIZE];
 
-	if (!n->header.to || !domain_normalise(n->header.to, domain) || !n->hosts(n->ctx, domain))
+	if (!to || !domain_normalise(to, domain) || !n->hosts(n->ctx, domain))
 		return false;
 	memcpy(n->domain, domain, sizeof(domain));
 	return true;
@@ -148,7 +192,7 @@ static void na_open(struct negotiator *n)
 		refuse(n, reason);
 		return;
 	}
-	if (n->plaintext_allowed) {
+	if (takes_plaintext(n)) {
 		neg_add(n, NEG_READY);
 		neg_enter(n, NA_READY);
 		return;
@@ -158,6 +202,56 @@ static void na_open(struct negotiator *n)
 	reply_features_starttls(&out);
 	neg_send(n, &out);
 	neg_enter(n, NA_WAIT_STARTTLS);
+}
+
+/* The domain that the legacy side speaks for must be one of ours, for its word goes out under that name (STZ-4). What a
+ * client says of itself is judged by the server that it logs in to. */
+static enum reason choose_local(struct negotiator *n)
+{
+	char domain[XMPP_DOMAIN_SIZE];
+
+	if (!is_server(n) || !n->header.from)
+		return REASON_NONE;
+	if (!domain_normalise(n->header.from, domain) || !n->hosts(n->ctx, domain))
+		return REASON_NOT_OURS;
+	memcpy(n->local, domain, sizeof(domain));
+	return REASON_NONE;
+}
+
+/* jabberd2 says who talks to whom in <db:result/> alone, and only to who has answered: with an id, for its dialback
+ * keys are made of it, and, where it counts on them, with features. */
+static void answer_nameless(struct negotiator *n)
+{
+	struct strbuf out;
+
+	strbuf_init(&out, NEG_SEND_MAX);
+	put_header_from(n, &out, NULL);
+	if (!stream_header_is_pre10(&n->header))
+		reply_features_dialback(&out);
+	neg_send(n, &out);
+	neg_add(n, NEG_NAMELESS);
+	neg_enter(n, NA_READY);
+}
+
+static void na_open_legacy(struct negotiator *n)
+{
+	bool named = n->header.to && domain_normalise(n->header.to, n->domain);
+	enum reason reason = check_header(n);
+
+	if (reason == REASON_NONE)
+		reason = choose_local(n);
+	if (reason == REASON_NONE && !named && (n->header.to || !is_server(n)))
+		reason = REASON_HOST_UNKNOWN;
+	if (reason != REASON_NONE) {
+		refuse(n, reason);
+		return;
+	}
+	if (!named) {
+		answer_nameless(n);
+		return;
+	}
+	neg_add(n, NEG_READY);
+	neg_enter(n, NA_READY);
 }
 
 /* RFC 6120 section 5.4.2.2, NEG-10. */
@@ -229,13 +323,14 @@ static void put_attr(struct strbuf *out, const char *name, const char *value)
 	strbuf_puts(out, "'");
 }
 
-/* Row 13 (XEP-0220 section 2.5): the dialback element itself is answered, then the stream ends. */
+/* Row 13 (XEP-0220 section 2.5): the dialback element itself is answered, then the stream ends. Our header has bound
+ * the prefix. */
 static void refuse_dialback(struct negotiator *n, const struct xml_node *element)
 {
 	struct strbuf before;
 
 	strbuf_init(&before, NEG_SEND_MAX);
-	strbuf_printf(&before, "<db:%s xmlns:db='" XMPP_NS_DIALBACK "'", element->name);
+	strbuf_printf(&before, "<db:%s", element->name);
 	put_attr(&before, "from", xml_node_attr(element, "to"));
 	put_attr(&before, "to", xml_node_attr(element, "from"));
 	put_attr(&before, "id", xml_node_attr(element, "id"));
@@ -254,7 +349,7 @@ static bool is_stanza(const struct negotiator *n, const struct xml_node *element
 
 static bool is_dialback(const struct negotiator *n, const struct xml_node *element)
 {
-	return strcmp(n->content_ns, XMPP_NS_SERVER) == 0 &&
+	return is_server(n) &&
 	       (xml_node_is(element, XMPP_NS_DIALBACK, "result") || xml_node_is(element, XMPP_NS_DIALBACK, "verify"));
 }
 
@@ -310,6 +405,14 @@ static void na_secured(struct negotiator *n, const char *certificate_domain)
 	neg_enter(n, NA_WAIT_OPEN_TLS);
 }
 
+/* NEG-33: who connects from outside is none of our domains. */
+static bool claims_own(const struct negotiator *n)
+{
+	char domain[XMPP_DOMAIN_SIZE];
+
+	return is_server(n) && n->is_own && jid_domain(n->header.from, domain) && n->is_own(n->ctx, domain);
+}
+
 static void na_open_tls(struct negotiator *n)
 {
 	bool ours = choose_domain(n);
@@ -321,6 +424,8 @@ static void na_open_tls(struct negotiator *n)
 		reason = REASON_HEADER_SWITCH;
 	if (reason == REASON_HEADER_SWITCH)
 		n->domain[0] = '\0';
+	if (reason == REASON_NONE && claims_own(n))
+		reason = REASON_SELF_CLAIM;
 	if (reason != REASON_NONE) {
 		refuse(n, reason);
 		return;
@@ -390,6 +495,12 @@ static const struct neg_state accept_states[] = {
 		      .on_xml_failed = na_xml_failed,
 		      .on_refuse = na_refuse,
 		      .on_violation = na_violation},
+    [NA_WAIT_OPEN_LEGACY] = {.name = "wait-open-legacy",
+			     .on_open = na_open_legacy,
+			     .on_timeout = na_timeout_open,
+			     .on_xml_failed = na_xml_failed,
+			     .on_refuse = na_refuse,
+			     .on_violation = na_violation},
     [NA_WAIT_STARTTLS] = {.name = "wait-starttls",
 			  .on_element = na_element,
 			  .on_close = na_close,
@@ -424,14 +535,20 @@ struct negotiator *negotiate_accept_new(const struct neg_accept_params *params)
 	struct negotiator *n = neg_new(accept_states, NA_READY, NA_FAILED);
 
 	assert(params->hosts && params->new_id);
+	assert(!params->outbound || !params->direct_tls);
 	n->content_ns = mem_strdup(params->content_ns);
 	n->default_domain = mem_strdup(params->default_domain);
 	n->hosts = params->hosts;
 	n->new_id = params->new_id;
 	n->log_state = params->log_state;
 	n->ctx = params->ctx;
+	n->is_own = params->is_own;
+	n->outbound = params->outbound;
 	n->plaintext_allowed = params->plaintext_allowed;
+	n->takes_plaintext = params->takes_plaintext;
 	n->switch_allowed = params->switch_allowed;
-	n->state = params->direct_tls ? NA_HANDSHAKE : NA_WAIT_OPEN;
+	n->state = params->outbound ? NA_WAIT_OPEN_LEGACY : NA_WAIT_OPEN;
+	if (params->direct_tls)
+		n->state = NA_HANDSHAKE;
 	return n;
 }

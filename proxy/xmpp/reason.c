@@ -10,6 +10,17 @@
 
 #include "base/array.h"
 
+/* A row in brief. text: what the peer reads; NULL: nothing. */
+#define ENDED(word_, condition_, text_, sentence_)                                                                   \
+	{                                                                                                            \
+		.word = (word_), .condition = XMPP_ERROR_##condition_, .peer_text = (text_), .sentence = (sentence_) \
+	}
+#define REFUSED(word_, condition_, text_, sentence_)                                                          \
+	{                                                                                                     \
+		.word = (word_), .condition = XMPP_ERROR_##condition_, .refusal = true, .peer_text = (text_), \
+		.sentence = (sentence_)                                                                       \
+	}
+
 static const struct reason_info reasons[] = {
     [REASON_NONE] =
 	{
@@ -270,220 +281,78 @@ static const struct reason_info reasons[] = {
 	    .refusal = true,
 	    .sentence = "Bytes were waiting behind the legacy server's answer to STARTTLS.",
 	},
-    [REASON_NOT_OURS] =
-	{
-	    .word = "not-ours",
-	    .condition = XMPP_ERROR_INVALID_FROM,
-	    .refusal = true,
-	    .peer_text = "This domain is not configured here",
-	    .sentence = "The legacy side speaks for a domain that is not among \"domains\".",
-	},
+    [REASON_NOT_OURS] = REFUSED("not-ours", INVALID_FROM, "This domain is not configured here",
+				"The legacy side speaks for a domain that is not among \"domains\"."),
+    [REASON_SOURCE] =
+	REFUSED("source-not-allowed", NONE, NULL,
+		"An outbound listener takes connections of the legacy side only, and this address is not among "
+		"those allowed (accept-from)."),
     [REASON_NOT_INTERCEPTED] =
-	{
-	    .word = "not-intercepted",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "This port takes redirected connections only",
-	    .sentence = "The listener takes redirected connections (intercept: redirect), and this one was made to the "
-			"listener itself.",
-	},
-    [REASON_LOOP] =
-	{
-	    .word = "loop",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server cannot be reached from here",
-	    .sentence = "The connection would have led to portcullis itself.",
-	},
-    [REASON_DNS] =
-	{
-	    .word = "dns",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server could not be found",
-	    .sentence = "DNS gave no address for the remote domain.",
-	},
-    [REASON_DNS_BOGUS] =
-	{
-	    .word = "dns-bogus",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server could not be found",
-	    .sentence = "DNSSEC says that the answer about the remote domain is forged or broken.",
-	},
+	REFUSED("not-intercepted", POLICY_VIOLATION, "This port takes redirected connections only",
+		"The listener takes redirected connections (intercept: redirect), and this one was made to the "
+		"listener itself."),
+    [REASON_LOOP] = REFUSED("loop", REMOTE_CONNECTION_FAILED, "The remote server cannot be reached from here",
+			    "The connection would have led to portcullis itself."),
+    [REASON_DNS] = REFUSED("dns", REMOTE_CONNECTION_FAILED, "The remote server could not be found",
+			   "DNS gave no address for the remote domain."),
+    [REASON_DNS_BOGUS] = REFUSED("dns-bogus", REMOTE_CONNECTION_FAILED, "The remote server could not be found",
+				 "DNSSEC says that the answer about the remote domain is forged or broken."),
     [REASON_NO_SERVICE] =
-	{
-	    .word = "no-service",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote domain does not offer this service",
-	    .sentence = "The remote domain says in DNS that it does not offer this service.",
-	},
-    [REASON_REMOTE_DOWN] =
-	{
-	    .word = "remote-down",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server could not be reached",
-	    .sentence = "The remote server could not be reached at any of its addresses.",
-	},
+	REFUSED("no-service", REMOTE_CONNECTION_FAILED, "The remote domain does not offer this service",
+		"The remote domain says in DNS that it does not offer this service."),
+    [REASON_REMOTE_DOWN] = REFUSED("remote-down", REMOTE_CONNECTION_FAILED, "The remote server could not be reached",
+				   "The remote server could not be reached at any of its addresses."),
     [REASON_REMOTE_TIMEOUT] =
-	{
-	    .word = "remote-timeout",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server did not answer in time",
-	    .sentence = "The remote server did not answer in time.",
-	},
-    [REASON_REMOTE_CLOSED] =
-	{
-	    .word = "remote-closed",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .peer_text = "The remote server closed the connection",
-	    .sentence = "The remote server went away without closing its stream.",
-	},
+	REFUSED("remote-timeout", REMOTE_CONNECTION_FAILED, "The remote server did not answer in time",
+		"The remote server did not answer in time."),
+    [REASON_REMOTE_CLOSED] = ENDED("remote-closed", REMOTE_CONNECTION_FAILED, "The remote server closed the connection",
+				   "The remote server went away without closing its stream."),
     [REASON_REMOTE_INVALID] =
-	{
-	    .word = "remote-invalid",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server sent something that cannot be used",
-	    .sentence = "The remote server sent something that is not an XMPP stream.",
-	},
-    [REASON_REMOTE_ERROR] =
-	{
-	    .word = "remote-error",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server refused the stream",
-	    .sentence = "The remote server answered with a stream error.",
-	},
+	REFUSED("remote-invalid", REMOTE_CONNECTION_FAILED, "The remote server sent something that cannot be used",
+		"The remote server sent something that is not an XMPP stream."),
+    [REASON_REMOTE_ERROR] = REFUSED("remote-error", REMOTE_CONNECTION_FAILED, "The remote server refused the stream",
+				    "The remote server answered with a stream error."),
     [REASON_REMOTE_REDIRECT] =
-	{
-	    .word = "remote-redirect",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server refused the stream",
-	    .sentence = "The remote server names another host to connect to; that is not followed.",
-	},
+	REFUSED("remote-redirect", REMOTE_CONNECTION_FAILED, "The remote server refused the stream",
+		"The remote server names another host to connect to; that is not followed."),
     [REASON_REMOTE_OTHER] =
-	{
-	    .word = "remote-other-domain",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The remote server answered for another domain",
-	    .sentence = "The remote server answered for another domain than the one that was asked for.",
-	},
-    [REASON_NO_TLS] =
-	{
-	    .word = "no-tls",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "The remote server does not offer TLS, which policy requires",
-	    .sentence = "The remote server could not be brought to use TLS.",
-	},
+	REFUSED("remote-other-domain", REMOTE_CONNECTION_FAILED, "The remote server answered for another domain",
+		"The remote server answered for another domain than the one that was asked for."),
+    [REASON_NO_TLS] = REFUSED("no-tls", POLICY_VIOLATION, "The remote server does not offer TLS, which policy requires",
+			      "The remote server could not be brought to use TLS."),
     [REASON_REMOTE_INJECTION] =
-	{
-	    .word = "remote-injection",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "The connection to the remote server was tampered with",
-	    .sentence = "Bytes were waiting behind the remote server's answer to STARTTLS.",
-	},
-    [REASON_REMOTE_TLS] =
-	{
-	    .word = "remote-tls",
-	    .condition = XMPP_ERROR_REMOTE_CONNECTION_FAILED,
-	    .refusal = true,
-	    .peer_text = "TLS with the remote server failed",
-	    .sentence = "The TLS handshake with the remote server failed.",
-	},
+	REFUSED("remote-injection", REMOTE_CONNECTION_FAILED, "The connection to the remote server was tampered with",
+		"Bytes were waiting behind the remote server's answer to STARTTLS."),
+    [REASON_REMOTE_TLS] = REFUSED("remote-tls", REMOTE_CONNECTION_FAILED, "TLS with the remote server failed",
+				  "The TLS handshake with the remote server failed."),
     [REASON_REMOTE_UNVERIFIED] =
-	{
-	    .word = "remote-unverified",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "The remote server's certificate could not be verified",
-	    .sentence = "The remote server did not prove that it is the domain.",
-	},
-    [REASON_STRIPPED] =
-	{
-	    .word = "stripped",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "The TLS feature was stripped and the peer certificate could not be verified",
-	    .sentence = "STARTTLS worked though it was not offered, so somebody took the offer away, and nobody was "
-			"authenticated.",
-	},
-    [REASON_WEAK_TLS] =
-	{
-	    .word = "weak-tls",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "A newer version of TLS is required",
-	    .sentence = "The TLS version is lower than policy asks for.",
-	},
+	REFUSED("remote-unverified", POLICY_VIOLATION, "The certificate of the remote server could not be verified",
+		"The remote server did not prove that it is the domain."),
+    [REASON_STRIPPED] = REFUSED(
+	"stripped", POLICY_VIOLATION, "The TLS feature was stripped and the peer certificate could not be verified",
+	"STARTTLS worked though it was not offered, so somebody took the offer away, and nobody was "
+	"authenticated."),
+    [REASON_WEAK_TLS] = REFUSED("weak-tls", POLICY_VIOLATION, "A newer version of TLS is required",
+				"The TLS version is lower than policy asks for."),
     [REASON_CERTIFICATE_CHANGED] =
-	{
-	    .word = "certificate-changed",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "The peer certificate has changed and has not been accepted",
-	    .sentence =
-		"The certificate is not one that is remembered, is not verified, and on-certificate-change is refuse.",
-	},
+	REFUSED("certificate-changed", POLICY_VIOLATION, "The peer certificate has changed and has not been accepted",
+		"The certificate is not one that is remembered, is not verified, and on-certificate-change is refuse."),
     [REASON_MEMORY_UNAVAILABLE] =
-	{
-	    .word = "memory-unavailable",
-	    .condition = XMPP_ERROR_INTERNAL_SERVER_ERROR,
-	    .sentence = "What is remembered of the peer could not be read, and on-certificate-change is refuse.",
-	},
+	ENDED("memory-unavailable", INTERNAL_SERVER_ERROR, NULL,
+	      "What is remembered of the peer could not be read, and on-certificate-change is refuse."),
     [REASON_PEER_UNVERIFIED] =
-	{
-	    .word = "peer-unverified",
-	    .condition = XMPP_ERROR_NOT_AUTHORIZED,
-	    .refusal = true,
-	    .peer_text = "The certificate does not prove this domain, which policy requires",
-	    .sentence = "The initiating server did not prove that it is the domain.",
-	},
-    [REASON_SELF_CLAIM] =
-	{
-	    .word = "self-claim",
-	    .condition = XMPP_ERROR_NOT_AUTHORIZED,
-	    .refusal = true,
-	    .peer_text = "This domain is served here",
-	    .sentence = "A peer claims to be a domain that is served here.",
-	},
+	REFUSED("peer-unverified", NOT_AUTHORIZED, "The certificate does not prove this domain, which policy requires",
+		"The initiating server did not prove that it is the domain."),
+    [REASON_SELF_CLAIM] = REFUSED("self-claim", NOT_AUTHORIZED, "This domain is served here",
+				  "A peer claims to be a domain that is served here."),
     [REASON_ADDRESSING] =
-	{
-	    .word = "addressing",
-	    .condition = XMPP_ERROR_IMPROPER_ADDRESSING,
-	    .refusal = true,
-	    .sentence = "A stanza between servers lacked a usable from or to.",
-	},
-    [REASON_FORGED_FROM] =
-	{
-	    .word = "forged-from",
-	    .condition = XMPP_ERROR_INVALID_FROM,
-	    .refusal = true,
-	    .sentence = "A stanza was sent for a pair of domains that is not proven on this stream.",
-	},
-    [REASON_UNSOLICITED_DIALBACK] =
-	{
-	    .word = "unsolicited-dialback",
-	    .condition = XMPP_ERROR_POLICY_VIOLATION,
-	    .refusal = true,
-	    .peer_text = "That was not asked for",
-	    .sentence = "An answer of dialback was sent that nobody had asked for.",
-	},
-    [REASON_DIALBACK_FAILED] =
-	{
-	    .word = "dialback-failed",
-	    .condition = XMPP_ERROR_NOT_AUTHORIZED,
-	    .refusal = true,
-	    .peer_text = "Dialback failed",
-	    .sentence = "Dialback failed, and no proven pair of domains is left on the stream.",
-	},
+	REFUSED("addressing", IMPROPER_ADDRESSING, NULL, "A stanza between servers lacked a usable from or to."),
+    [REASON_FORGED_FROM] = REFUSED("forged-from", INVALID_FROM, NULL,
+				   "A stanza was sent for a pair of domains that is not proven on this stream."),
+    [REASON_UNSOLICITED_DIALBACK] = REFUSED("unsolicited-dialback", POLICY_VIOLATION, "That was not asked for",
+					    "An answer of dialback was sent that nobody had asked for."),
+    [REASON_DIALBACK_FAILED] = REFUSED("dialback-failed", NOT_AUTHORIZED, "Dialback failed",
+				       "Dialback failed, and no proven pair of domains is left on the stream."),
     [REASON_RESTRICTED_XML] =
 	{
 	    .word = "restricted-xml",

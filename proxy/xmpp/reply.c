@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The few elements portcullis sends of its own, as bytes. Owns their exact form (XML-14); nothing else writes XML
- * to a peer. Invariants: no byte of a peer is ever in them but a streams prefix, which the parser has validated;
- * a reason that is to be answered without XML writes nothing.
+ * to a peer. Invariants: no byte of a peer is ever in them but a streams prefix, which the parser has validated, and
+ * the addresses of a dialback request, escaped; a reason that is to be answered without XML writes nothing.
  */
 #include "xmpp/reply.h"
 
@@ -16,19 +16,26 @@ void reply_features_starttls(struct strbuf *out)
 	strbuf_puts(out, "<stream:features><starttls xmlns='" XMPP_NS_TLS "'><required/></starttls></stream:features>");
 }
 
+void reply_features_dialback(struct strbuf *out)
+{
+	strbuf_puts(out, "<stream:features><dialback xmlns='" XMPP_NS_DIALBACK_FEATURE "'/></stream:features>");
+}
+
 void reply_starttls(struct strbuf *out)
 {
 	strbuf_puts(out, "<starttls xmlns='" XMPP_NS_TLS "'/>");
 }
 
-void reply_features_pre10(struct strbuf *out, const char *prefix, bool starttls)
+void reply_features_pre10(struct strbuf *out, const char *prefix, bool server, bool starttls)
 {
 	const char *colon = prefix[0] == '\0' ? "" : ":";
 
 	strbuf_printf(out, "<%s%sfeatures%s>", prefix, colon, prefix[0] == '\0' ? " xmlns='" XMPP_NS_STREAM "'" : "");
 	if (starttls)
 		reply_starttls(out);
-	strbuf_printf(out, "<auth xmlns='" XMPP_NS_IQ_AUTH_FEATURE "'/></%s%sfeatures>", prefix, colon);
+	strbuf_puts(out, server ? "<dialback xmlns='" XMPP_NS_DIALBACK_FEATURE "'/>"
+				: "<auth xmlns='" XMPP_NS_IQ_AUTH_FEATURE "'/>");
+	strbuf_printf(out, "</%s%sfeatures>", prefix, colon);
 }
 
 void reply_limits(struct strbuf *out, const struct stream_limits *limits)
@@ -103,6 +110,20 @@ void reply_stream_error(struct strbuf *out, enum reason reason, const char *pref
 void reply_stream_error_as(struct strbuf *out, enum xmpp_error condition, const char *text, const char *prefix)
 {
 	put_error(out, condition, text, false, prefix);
+}
+
+void reply_dialback_error(struct strbuf *out, const struct dialback_error *e)
+{
+	strbuf_printf(out, "<db:%s xmlns:db='" XMPP_NS_DIALBACK "' from='", e->name);
+	strbuf_put_xml(out, e->to);
+	strbuf_puts(out, "' to='");
+	strbuf_put_xml(out, e->from);
+	if (e->id != NULL) {
+		strbuf_puts(out, "' id='");
+		strbuf_put_xml(out, e->id);
+	}
+	strbuf_printf(out, "' type='error'><error type='%s'><%s xmlns='" XMPP_NS_STANZA_ERROR "'/></error></db:%s>",
+		      e->type, e->condition, e->name);
 }
 
 void reply_close(struct strbuf *out, const char *prefix)

@@ -72,8 +72,13 @@ BAD = {  # name: (old, new, appended, [(line, column or None, pattern)])
     "certificate of another": ("name: im.test", "name: elsewhere.test", "", [(None, None, r"elsewhere\.test")]),
     "two listeners on one address": ("domains:", "  - {role: c2s-inbound, address: '[::]:15222'}\ndomains:", "", [(4, None, r"15222")]),
     "plaintext to far away": ("127.0.0.1:25222", "192.0.2.1:25222", "", [(9, 12, r"allow-remote-plaintext")]),
-    "not in this version": ("", "", "dns: {timeout: 6s}\n", [(15, 16, r"timeout.*not available in this version")]),
-    "s2s not in this version": ("c2s-inbound", "s2s-inbound", "", [(2, 11, r"not available in this version")]),
+    "not in this version": ("", "", "tls: {crl-file: im.test.pem}\n", [(15, 17, r"crl-file.*not available in this version")]),
+    "resolver by name": ("", "", "dns: {servers: [\"dns.example\"]}\n", [(15, 17, r"servers\[0\].*dns\.example.*numeric")]),
+    "a role without its backend": ("c2s-inbound", "s2s-inbound", "", [(9, 7, r"backend\.s2s.*127\.0\.0\.1:15269")]),
+    "an exception without an excuse": ("", "", "peers:\n  - domain: old.test\n    tls: {profile: compat}\n",
+                                       [(17, 10, r"peers\[0\]\.tls.*reason.*until: 2027-03-31")]),
+    "an exception of which nobody knows when": ("", "", "peers:\n  - {domain: old.test, until: 31.3.2027}\n",
+                                                [(16, 31, r"until.*example: 2027-03-31")]),
     "old TLS": ("", "", "tls:\n  min-version: \"1.1\"\n", [(16, 16, r"1\.1")]),
     "weak cipher": ("", "", "tls:\n  ciphers: AES128-SHA\n", [(16, 12, r"AES128-SHA")]),
     "no domains": ("domains:", "dns: {}\ndomain:", "", [(None, None, r"domain")]),
@@ -210,7 +215,7 @@ def test_nobody_answers(config):
 
 
 def test_not_in_this_version(config):
-    for arguments in (("probe", "example.com"), ("peers", "list"), ("audit", "report", "/dev/null"), ("audit", "query", "/dev/null")):
+    for arguments in (("probe", "example.com"), ("audit", "report", "/dev/null"), ("audit", "query", "/dev/null")):
         done = run_cli(*arguments)
         assert done.returncode == 3 and "not available in this version" in done.stderr, arguments
 

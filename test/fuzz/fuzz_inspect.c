@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inspector between two sides. The first byte chooses parameters; after it a byte 0x01 changes the side that speaks
- * (the responder begins). Oracles: what either side gets and every event is the same however the bytes are split and
- * however often the inspector rests between them; what passes is, apart from what is cut, what came; nothing happens
- * after fail or blind.
+ * The inspector between two sides, of a client's stream or between servers. The first byte chooses parameters; after it
+ * a byte 0x01 changes the side that speaks (the responder begins), which is when a pair that the session needed time
+ * for is decided. Oracles: what either side gets and every event is the same however the bytes are split and however
+ * often the inspector rests between them; what passes is, apart from what is cut, what came; no pair is proven that was
+ * not allowed; nothing happens after fail or blind.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	"<stream:stream to='im.example.com' version='1.0' xmlns='jabber:client' " \
 	"xmlns:stream='http://etherx.jabber.org/streams'>"
 
+#define SERVER_HEADER                                                                              \
+	"<stream:stream from='a.example' to='im.example.com' version='1.0' xmlns='jabber:server' " \
+	"xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+#define OLD_SERVER_HEADER                                           \
+	"<stream:stream to='im.example.com' xmlns='jabber:server' " \
+	"xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>"
+
+/* The bits of the first byte; STARTTLS among features that nobody is undecided about has no meaning otherwise. */
+enum { UNDECIDED = 64, OFFER = 128, SERVER = OFFER };
+
 #define OLD_HEADER "<s:stream to='im.example.com' xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>"
 
 static char plain[] = "PLAIN";
@@ -31,6 +43,8 @@ struct run {
 	struct strbuf events;
 	size_t passed[INSPECT_SIDES], fed[INSPECT_SIDES];
 	bool over, blind, decided;
+	char waiting;          /* the first letter of the domain whose pair is not decided */
+	struct strbuf allowed; /* pairs */
 };
 
 static void check(bool good, const char *what)
@@ -121,6 +135,73 @@ static void op_starttls(void *ctx, bool clean)
 	strbuf_puts(&r->events, "starttls\n");
 }
 
+/* What is thought of a pair is in the first letter of who claims it. */
+static enum inspect_pair judge(char first)
+{
+	switch (first) {
+	case 'h':
+		return INSPECT_PAIR_NOT_HOSTED;
+	case 'n':
+		return INSPECT_PAIR_NOT_AUTHORIZED;
+	case 'o':
+		return INSPECT_PAIR_OWN;
+	case 'l':
+		return INSPECT_PAIR_NOT_OURS;
+	default:
+		return INSPECT_PAIR_ALLOW;
+	}
+}
+
+static void name_pair(char *out, size_t size, const char *from, const char *to)
+{
+	(void)snprintf(out, size, "[%s %s]", from, to);
+}
+
+/* w and the letter of the answer: it comes later. */
+static enum inspect_pair op_pair(void *ctx, const char *from, const char *to)
+{
+	struct run *r = ctx;
+	char pair[600];
+	bool wait = from[0] == 'w';
+	enum inspect_pair answer = judge(from[wait ? 1 : 0]);
+
+	check(!r->over && r->waiting == 0, "a pair is asked about while another is not decided");
+	name_pair(pair, sizeof(pair), from, to);
+	strbuf_printf(&r->events, "pair %s\n", pair);
+	if (answer == INSPECT_PAIR_ALLOW)
+		strbuf_puts(&r->allowed, pair);
+	r->waiting = '\0';
+	if (wait)
+		r->waiting = from[1] ? from[1] : '.';
+	return wait ? INSPECT_PAIR_WAIT : answer;
+}
+
+static void op_proven(void *ctx, const char *from, const char *to, bool external)
+{
+	struct run *r = ctx;
+	char pair[600];
+
+	name_pair(pair, sizeof(pair), from, to);
+	check(!r->over && (external || strstr(strbuf_text(&r->allowed), pair)),
+	      "a pair is proven that was not allowed");
+	strbuf_printf(&r->events, "proven %s %s %d\n", from, to, external);
+}
+
+static void op_unproven(void *ctx, const char *from, const char *to, enum reason reason)
+{
+	strbuf_printf(&((struct run *)ctx)->events, "unproven %s %s %d\n", from, to, (int)reason);
+}
+
+static bool op_translate(void *ctx, const char *id, const char *from, const char *to, char out[INSPECT_ID_SIZE])
+{
+	struct run *r = ctx;
+
+	check(!r->over, "an id is asked for after the end");
+	strbuf_printf(&r->events, "translate %s %s %s\n", id, from, to);
+	(void)snprintf(out, INSPECT_ID_SIZE, "<%.10s'\">", id);
+	return id[0] == 't';
+}
+
 static const struct inspect_ops ops = {.pass = op_pass,
 				       .reply = op_reply,
 				       .note = op_note,
@@ -128,27 +209,35 @@ static const struct inspect_ops ops = {.pass = op_pass,
 				       .closed = op_closed,
 				       .blind = op_blind,
 				       .fail = op_fail,
+				       .pair = op_pair,
+				       .proven = op_proven,
+				       .unproven = op_unproven,
+				       .translate = op_translate,
 				       .plaintext = op_plaintext,
 				       .starttls = op_starttls};
 
 static void begin(struct run *r, uint8_t flags)
 {
+	bool server = (flags & (UNDECIDED | OFFER)) == SERVER, old = (flags & 32) != 0;
+	const char *header = server ? (old ? OLD_SERVER_HEADER : SERVER_HEADER) : old ? OLD_HEADER : HEADER;
 	const struct inspect_params params = {
-	    .content_ns = XMPP_NS_CLIENT,
+	    .content_ns = server ? XMPP_NS_SERVER : XMPP_NS_CLIENT,
 	    .domain = "im.example.com",
+	    .remote_from = old ? NULL : "a.example",
+	    .remote = server && (flags & 16) != 0,
 	    .unauthenticated_limit = 1024,
 	    .stanza_limit = flags & 1 ? 0 : 2048,
 	    .depth = 8,
 	    .auth_attempts = 2,
 	    .strip_compression = (flags & 2) == 0,
-	    .undecided = (flags & 64) != 0,
-	    .offer_starttls = (flags & 128) != 0,
+	    .undecided = (flags & UNDECIDED) != 0,
+	    .offer_starttls = (flags & OFFER) != 0,
 	    .idle_seconds = flags & 4 ? 60 : 0,
 	    .mechanisms_refused = refused,
 	    .mechanisms_refused_count = flags & 8 ? 1 : 0,
 	    .monitor = (flags & 16) != 0,
-	    .initiator_header = flags & 32 ? OLD_HEADER : HEADER,
-	    .initiator_header_len = strlen(flags & 32 ? OLD_HEADER : HEADER),
+	    .initiator_header = header,
+	    .initiator_header_len = strlen(header),
 	    .ops = &ops,
 	    .ctx = r,
 	};
@@ -157,6 +246,7 @@ static void begin(struct run *r, uint8_t flags)
 	for (int side = 0; side < INSPECT_SIDES; side++)
 		strbuf_init(&r->to[side], 4u * 1024u * 1024u);
 	strbuf_init(&r->events, 1024u * 1024u);
+	strbuf_init(&r->allowed, 1024u * 1024u);
 	r->ins = inspect_new(&params);
 }
 
@@ -170,6 +260,15 @@ static void feed(struct run *r, enum inspect_side side, const uint8_t *data, siz
 		inspect_feed(r->ins, side, data, len);
 	if (r->decided)
 		inspect_go_on(r->ins); /* the session does it once the record is acknowledged */
+}
+
+static void decide(struct run *r)
+{
+	char first = r->waiting;
+
+	r->waiting = '\0';
+	if (first)
+		inspect_pair_decide(r->ins, judge(first));
 }
 
 static void run(struct run *r, uint8_t flags, const uint8_t *data, size_t size, size_t piece)
@@ -186,6 +285,7 @@ static void run(struct run *r, uint8_t flags, const uint8_t *data, size_t size, 
 			if (piece < size)
 				inspect_rest(r->ins);
 		}
+		decide(r);
 		side = other(side);
 		len += turn ? 1 : 0;
 		data += len;
@@ -201,6 +301,7 @@ static void release(struct run *r)
 	for (int side = 0; side < INSPECT_SIDES; side++)
 		strbuf_fini(&r->to[side]);
 	strbuf_fini(&r->events);
+	strbuf_fini(&r->allowed);
 }
 
 static void compare(const struct run *a, const struct run *b)

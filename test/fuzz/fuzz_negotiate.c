@@ -2,7 +2,8 @@
 /*
  * Both negotiators on one leg's bytes. The first byte chooses table and parameters and how the rest is cut. Oracles:
  * what is sent and done is the same however the bytes are split; nothing is sent between <proceed/> and TLS (NEG-11);
- * FAIL is the last action.
+ * the initiating entity's own header never leaves before TLS where another stands in for it (NEG-29); nobody is ready
+ * towards a remote server who asked for TLS and has none; FAIL is the last action.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,12 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define HEADER                                                                    \
 	"<stream:stream to='im.example.com' version='1.0' xmlns='jabber:client' " \
 	"xmlns:stream='http://etherx.jabber.org/streams'>"
+#define FIRST "<s:stream to='b.example' version='1.0' xmlns:s='http://etherx.jabber.org/streams'>"
 
 struct run {
 	struct negotiator *n;
 	struct xmlstream *xs;
 	struct strbuf log;
 	bool handshake, failed, over;
+	bool keeps_header; /* until TLS */
 };
 
 static void check(bool good, const char *what)
@@ -79,12 +82,16 @@ static void take(struct run *r, const struct neg_action *a)
 	strbuf_printf(&r->log, "[%d %d %d]", (int)a->kind, (int)a->note, (int)a->reason);
 	if (a->kind == NEG_SEND) {
 		check(!r->handshake, "bytes between <proceed/> and TLS");
+		check(!r->keeps_header || memmem(a->data, a->len, HEADER, sizeof(HEADER) - 1) == NULL,
+		      "the header is out before TLS");
 		strbuf_add(&r->log, a->data, a->len);
 	} else if (a->kind == NEG_START_TLS) {
 		r->handshake = true;
 	} else if (a->kind == NEG_RESET_XML) {
 		r->handshake = false;
 		new_parser(r);
+	} else if (a->kind == NEG_READY) {
+		check(!r->keeps_header, "ready without TLS");
 	} else if (a->kind == NEG_FAIL) {
 		r->failed = true;
 	}
@@ -104,6 +111,7 @@ static void secure(struct run *r)
 {
 	if (!negotiate_in_handshake(r->n))
 		return;
+	r->keeps_header = false;
 	negotiate_secured(r->n, "im.example.com");
 	drain(r);
 }
@@ -128,18 +136,26 @@ static void begin(struct run *r, uint8_t flags)
 {
 	const char *ns = flags & 2 ? XMPP_NS_SERVER : XMPP_NS_CLIENT;
 	const struct neg_accept_params accept = {.content_ns = ns,
-						 .direct_tls = (flags & 4) != 0,
+						 .outbound = (flags & 64) != 0,
+						 .direct_tls = (flags & 4) != 0 && !(flags & 64),
+						 .is_own = flags & 128 ? hosts : NULL,
 						 .default_domain = flags & 8 ? "b.example" : NULL,
 						 .hosts = hosts,
 						 .new_id = new_id};
+	const bool direct = (flags & 128) != 0, starttls = (flags & 8) && !direct, remote = (flags & 64) != 0;
 	const struct neg_connect_params connect = {.content_ns = ns,
-						   .tls = flags & 8 ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
+						   .tls = starttls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
+						   .direct_tls = direct,
+						   .remote = remote ? "b.example" : NULL,
+						   .first_header = remote ? FIRST : NULL,
+						   .first_header_len = sizeof(FIRST) - 1,
 						   .header = HEADER,
 						   .header_len = sizeof(HEADER) - 1,
 						   .strip_compression = (flags & 4) != 0};
 
 	memset(r, 0, sizeof(*r));
 	strbuf_init(&r->log, 1024u * 1024u);
+	r->keeps_header = (flags & 1) && remote && starttls;
 	r->n = flags & 1 ? negotiate_connect_new(&connect) : negotiate_accept_new(&accept);
 	new_parser(r);
 	drain(r);
@@ -148,9 +164,12 @@ static void begin(struct run *r, uint8_t flags)
 
 static void finish(struct run *r, uint8_t flags)
 {
-	if (flags & 16)
+	/* Towards a remote server silence is answered by <starttls/>, and is the end only the second time. */
+	for (int i = 0; i < 2 && (flags & 16); i++) {
 		negotiate_timeout(r->n, xmlstream_begun(r->xs));
-	else
+		drain(r);
+	}
+	if (!(flags & 16))
 		negotiate_refuse(r->n, REASON_SHUTDOWN, flags & 32 ? XMPP_ERROR_HOST_GONE : XMPP_ERROR_NONE);
 	drain(r);
 	check(negotiate_is_failed(r->n), "alive after the end");

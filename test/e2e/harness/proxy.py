@@ -20,9 +20,9 @@ SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitiz
 
 
 class Plain(yaml.SafeDumper):
-    """A value that stands in several places is written out in each: the program takes no aliases."""
+    """Without anchors, which portcullis refuses: one list may stand in two places."""
 
-    def ignore_aliases(self, _):
+    def ignore_aliases(self, data):
         return True
 
 
@@ -91,7 +91,7 @@ class Portcullis:
             yaml.dump(self.config, out, Dumper=Plain, sort_keys=False)
 
     def launch(self):
-        self.log.clear()  # of the process before, if there was one
+        self.log.clear()  # of an earlier run: its ready line is not this one's
         self.process = subprocess.Popen(self.prefix + (BINARY, "run", "-c", self.config_file), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**self.env))
         self.readers = [threading.Thread(target=self.read, args=(stream, lines), daemon=True)

@@ -31,7 +31,7 @@ TOLD = {
     "no-tls": ("policy-violation", "The remote server does not offer TLS, which policy requires"),
     "remote-injection": ("remote-connection-failed", "The connection to the remote server was tampered with"),
     "remote-tls": ("remote-connection-failed", "TLS with the remote server failed"),
-    "remote-unverified": ("policy-violation", "The remote server's certificate could not be verified"),
+    "remote-unverified": ("policy-violation", "The certificate of the remote server could not be verified"),
     "stripped": ("policy-violation", "The TLS feature was stripped and the peer certificate could not be verified"),
     "weak-tls": ("policy-violation", "A newer version of TLS is required"),
     "certificate-changed": ("policy-violation", "The peer certificate has changed and has not been accepted"),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -137,6 +138,130 @@ static void full(void **state)
 		"\"client\":{\"server_name\":\"example.com\"}}}");
 }
 
+static const char *const names[] = {"example.org", "_xmpp-server.example.org", "192.0.2.1"};
+static const struct audit_certificate leaf = {
+    .subject = "CN=example.org",
+    .issuer = "CN=An authority,O=Somebody",
+    .serial = "0A1B",
+    .not_before = "2026-11-01T00:00:00Z",
+    .not_after = "2027-01-30T23:59:59Z",
+    .names = names,
+    .name_count = 3,
+    .key_algorithm = "EC",
+    .key_size = 256,
+    .signature_algorithm = "ecdsa-with-SHA256",
+    .sha256 = "aa01",
+    .spki_sha256 = "bb02",
+};
+static const struct audit_certificate old_leaf = {
+    .subject = "CN=old",
+    .issuer = "CN=older",
+    .serial = "01",
+    .not_before = "2025-11-01T00:00:00Z",
+    .not_after = "2026-01-30T23:59:59Z",
+    .names = names,
+    .name_count = 3,
+    .key_algorithm = "RSA",
+    .key_size = 2048,
+    .signature_algorithm = "RSA-SHA256",
+    .sha256 = "cc03",
+    .spki_sha256 = "dd04",
+};
+
+#define X509                                                                                             \
+	"\"x509\":{\"subject\":{\"distinguished_name\":\"CN=example.org\"},"                             \
+	"\"issuer\":{\"distinguished_name\":\"CN=An authority,O=Somebody\"},\"serial_number\":\"0A1B\"," \
+	"\"not_before\":\"2026-11-01T00:00:00Z\",\"not_after\":\"2027-01-30T23:59:59Z\","                \
+	"\"alternative_names\":[\"example.org\",\"_xmpp-server.example.org\",\"192.0.2.1\"],"            \
+	"\"public_key_algorithm\":\"EC\",\"public_key_size\":256,"                                       \
+	"\"signature_algorithm\":\"ecdsa-with-SHA256\"},\"hash\":{\"sha256\":\"aa01\"}"
+#define HEAD                                                                                          \
+	"{\"@timestamp\":\"1970-01-01T00:00:00.000000Z\",\"event\":{\"kind\":\"event\",\"category\":" \
+	"[\"network\"],\"action\":\"x\",\"outcome\":\"unknown\",\"severity\":0},"
+
+static void outbound(void **state)
+{
+	struct audit_record r;
+
+	(void)state;
+	audit_record_init(&r);
+	r.action = "x";
+	r.level = "encrypt";
+	r.policy_reason = "renewed in \"March\"";
+	r.policy_until = "2027-03-31";
+	r.dnssec = "secure";
+	r.verification_method = "pkix";
+	r.verification_identity = "example.org";
+	r.verification_matched = "SRV-ID _xmpp-server.example.org";
+	r.verification_result = "verified";
+	r.outer = (struct audit_tls){.established = AUDIT_TRUE, .server_name = "example.org"};
+	r.server_certificate = &leaf;
+	r.previous_certificate = &old_leaf;
+	assert_json(&r, HEAD
+		    "\"xmpp\":{\"policy\":{\"level\":\"encrypt\",\"reason\":\"renewed in \\\"March\\\"\","
+		    "\"until\":\"2027-03-31\"},\"dns\":{\"dnssec\":\"secure\"},"
+		    "\"verification\":{\"method\":\"pkix\",\"identity\":\"example.org\","
+		    "\"matched\":\"SRV-ID _xmpp-server.example.org\",\"result\":\"verified\"},"
+		    "\"peer\":{\"spki_sha256\":\"bb02\",\"previous\":{\"subject\":\"CN=old\",\"issuer\":\"CN=older\","
+		    "\"serial_number\":\"01\",\"not_before\":\"2025-11-01T00:00:00Z\","
+		    "\"not_after\":\"2026-01-30T23:59:59Z\",\"sha256\":\"cc03\",\"spki_sha256\":\"dd04\"}}},"
+		    "\"tls\":{\"established\":true,\"client\":{\"server_name\":\"example.org\"},\"server\":{" X509
+		    "}}}");
+}
+
+static void inbound(void **state)
+{
+	static const struct audit_certificate bare = {.sha256 = "aa01"};
+	struct audit_record r;
+
+	(void)state;
+	audit_record_init(&r);
+	r.action = "x";
+	r.outer.server_name = "example.com";
+	r.client_certificate = &leaf;
+	assert_json(&r, HEAD "\"xmpp\":{\"peer\":{\"spki_sha256\":\"bb02\"}},"
+			     "\"tls\":{\"client\":{\"server_name\":\"example.com\"," X509 "}}}");
+	/* What is not known is not there, down to nothing. */
+	r.outer.server_name = NULL;
+	r.client_certificate = &bare;
+	r.previous_certificate = &bare;
+	assert_json(&r, HEAD "\"xmpp\":{\"peer\":{\"previous\":{\"sha256\":\"aa01\"}}},"
+			     "\"tls\":{\"client\":{\"hash\":{\"sha256\":\"aa01\"}}}}");
+}
+
+/* Names are what a peer wrote into its certificate. */
+static void hostile_names(void **state)
+{
+	const char *many[1000];
+	char longest[5001], *got, *at;
+	struct audit_certificate hostile = {.names = many, .name_count = 1000};
+	struct audit_record r;
+	size_t len, count = 0;
+
+	(void)state;
+	memset(longest, '"', 5000);
+	longest[5000] = '\0';
+	for (size_t i = 0; i < 1000; i++)
+		many[i] = longest;
+	many[0] = "a\nb";
+	many[1] = "x\xe2\x80\xaey";
+	audit_record_init(&r);
+	r.action = "x";
+	r.server_certificate = &hostile;
+	got = audit_record_json(&r, &len);
+	at = strstr(got, "\"alternative_names\":[");
+	assert_non_null(at);
+	assert_memory_equal(at, "\"alternative_names\":[\"a\\\\x0ab\",\"x\\\\u{202E}y\",\"\\\"\\\"", 48);
+	json_t *read = json_loads(got, JSON_REJECT_DUPLICATES, NULL), *list = NULL;
+	assert_int_equal(json_unpack(read, "{s:{s:{s:{s:o}}}}", "tls", "server", "x509", "alternative_names", &list),
+			 0);
+	for (count = 2; count < json_array_size(list); count++)
+		assert_int_equal(json_string_length(json_array_get(list, count)), 255);
+	assert_int_equal(count, 32);
+	json_decref(read);
+	mem_free(got);
+}
+
 /* The text between xmpp.to's quotes. */
 static void assert_to(const char *to, const char *want)
 {
@@ -192,15 +317,20 @@ static void capped(void **state)
 	assert_to(to, want);
 }
 
+#define NAMES 40
 /* All values at once at their worst still make a record. */
 static void everything_hostile(void **state)
 {
 	char text[5001];
+	const char *all[NAMES];
+	struct audit_certificate worst = {.names = all, .name_count = NAMES, .key_size = INT_MAX};
 	struct audit_record r;
 	size_t len;
 	char *got;
 
 	(void)state;
+	for (size_t i = 0; i < NAMES; i++)
+		all[i] = text;
 	memset(text, '"', 5000);
 	text[5000] = '\0';
 	fill(&r);
@@ -210,20 +340,23 @@ static void everything_hostile(void **state)
 	r.outer.version = r.outer.cipher = r.outer.curve = r.outer.next_protocol = r.outer.server_name = text;
 	r.inner = r.outer;
 	r.inner_verification_method = r.inner_verification_result = r.inner_verification_reason = text;
+	r.policy_reason = r.policy_until = r.dnssec = r.verification_identity = r.verification_matched = text;
+	worst.subject = worst.issuer = worst.serial = worst.not_before = worst.not_after = text;
+	worst.key_algorithm = worst.signature_algorithm = worst.sha256 = worst.spki_sha256 = text;
+	r.server_certificate = r.client_certificate = r.previous_certificate = &worst;
 	got = audit_record_json(&r, &len);
-	assert_in_range(len, 32 * 2 * 1023, 128 * 1024);
-	assert_string_equal(got + len - 4, "\"}}}");
+	assert_in_range(len, 60 * 2 * 1023, 192 * 1024);
+	assert_string_equal(got + len - 5, "\"}}}}");
 	mem_free(got);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(minimal),
-	    cmocka_unit_test(full),
-	    cmocka_unit_test(hostile),
-	    cmocka_unit_test(capped),
-	    cmocka_unit_test(everything_hostile),
+	    cmocka_unit_test(minimal),       cmocka_unit_test(full),
+	    cmocka_unit_test(outbound),      cmocka_unit_test(inbound),
+	    cmocka_unit_test(hostile_names), cmocka_unit_test(hostile),
+	    cmocka_unit_test(capped),        cmocka_unit_test(everything_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,12 +93,26 @@ static void death_while_committing(void **state)
 	assert_true(ballot_complete(&b));
 }
 
+static void keeper_votes(void **state)
+{
+	struct ballot b;
+
+	(void)state;
+	ballot_begin(&b, BALLOT_PREPARING, 3);
+	ballot_ask(&b, SHARED_WORKERS_MAX - 1);
+	ballot_ask(&b, BALLOT_KEEPER);
+	assert_true(ballot_answer(&b, BALLOT_PREPARING, SHARED_WORKERS_MAX - 1, 3));
+	assert_int_equal(ballot_debtor(&b), BALLOT_KEEPER);
+	assert_false(ballot_complete(&b));
+	assert_true(ballot_answer(&b, BALLOT_PREPARING, BALLOT_KEEPER, 3));
+	assert_true(ballot_complete(&b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(all_answer),
-	    cmocka_unit_test(what_does_not_count),
-	    cmocka_unit_test(death_while_preparing),
+	    cmocka_unit_test(keeper_votes),           cmocka_unit_test(all_answer),
+	    cmocka_unit_test(what_does_not_count),    cmocka_unit_test(death_while_preparing),
 	    cmocka_unit_test(death_while_committing),
 	};
 

@@ -27,7 +27,9 @@ static char path[128];
 
 static enum control_command parse(const char *text, struct errbuf *err)
 {
-	return control_parse(text, strlen(text), err);
+	struct control_request request;
+
+	return control_parse(&request, text, strlen(text), err) ? request.command : CONTROL_INVALID;
 }
 
 static void test_parse(void **state)
@@ -50,13 +52,39 @@ static void test_parse(void **state)
 	assert_string_equal(err.text, "unknown command \"Status\"");
 }
 
+static void test_parse_domain(void **state)
+{
+	static const char *const bad[] = {
+	    "{\"command\":\"peers-show\",\"domain\":\"a@b\"}", "{\"command\":\"peers-accept\",\"domain\":\"\"}",
+	    "{\"command\":\"peers-forget\",\"domain\":7}", "{\"command\":\"peers-forget\"}"};
+	const char *text = "{\"command\":\"peers-show\",\"domain\":\"Example.COM.\"}";
+	struct errbuf err = {.text = ""};
+	struct control_request request;
+
+	(void)state;
+	assert_true(control_parse(&request, text, strlen(text), &err));
+	assert_int_equal(request.command, CONTROL_PEERS_SHOW);
+	assert_string_equal(request.domain, "example.com");
+	text = "{\"command\":\"peers-list\",\"domain\":\"x\"}";
+	assert_true(control_parse(&request, text, strlen(text), &err));
+	assert_int_equal(request.command, CONTROL_PEERS_LIST);
+	assert_string_equal(request.domain, "");
+	assert_int_equal(parse("{\"command\":\"peers-accept\",\"domain\":\"x\"}", &err), CONTROL_PEERS_ACCEPT);
+	assert_int_equal(parse("{\"command\":\"peers-forget\",\"domain\":\"x\"}", &err), CONTROL_PEERS_FORGET);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse(bad[i], &err), CONTROL_INVALID);
+	assert_string_equal(err.text, "\"peers-forget\" needs a \"domain\"");
+	assert_int_equal(parse(bad[0], &err), CONTROL_INVALID);
+	assert_string_equal(err.text, "\"a@b\" is no domain");
+}
+
 static uint64_t asked_client;
 
-static void on_request(void *ctx, uint64_t client, enum control_command command)
+static void on_request(void *ctx, uint64_t client, const struct control_request *request)
 {
 	struct control_server *server = *(struct control_server **)ctx;
 
-	if (command == CONTROL_STATUS)
+	if (request->command == CONTROL_STATUS)
 		control_server_answer(server, client, mem_strdup("{\"pid\":1}\n"), 10);
 	else
 		asked_client = client;
@@ -271,13 +299,10 @@ static void test_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse),
-	    cmocka_unit_test(test_answers),
-	    cmocka_unit_test(test_late_answer),
-	    cmocka_unit_test(test_silent_clients),
-	    cmocka_unit_test(test_request_too_long),
-	    cmocka_unit_test(test_left_over),
-	    cmocka_unit_test(test_ask),
+	    cmocka_unit_test(test_parse),          cmocka_unit_test(test_parse_domain),
+	    cmocka_unit_test(test_answers),        cmocka_unit_test(test_late_answer),
+	    cmocka_unit_test(test_silent_clients), cmocka_unit_test(test_request_too_long),
+	    cmocka_unit_test(test_left_over),      cmocka_unit_test(test_ask),
 
 	};
 	int failed;

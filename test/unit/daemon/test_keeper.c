@@ -21,6 +21,7 @@
 #include "audit/record.h"
 #include "base/mem.h"
 #include "daemon/message.h"
+#include "daemon/peer_message.h"
 
 static char directory[] = "/tmp/portcullis-keeper-XXXXXX";
 static char path[128];
@@ -30,6 +31,8 @@ static const struct account nobody_changes = {.change = false};
 static int control, channel;
 static pid_t pid;
 static uint8_t buffer[MESSAGE_SIZE_MAX];
+static const char *state_directory;
+static bool restarted;
 
 static bool hear(int fd, struct message *m, int wait_ms)
 {
@@ -41,7 +44,11 @@ static bool hear(int fd, struct message *m, int wait_ms)
 
 static void start_keeper(void)
 {
-	struct keeper_params params = {.audit = &audit, .shared = shared, .account = &nobody_changes};
+	struct keeper_params params = {.audit = &audit,
+				       .shared = shared,
+				       .account = &nobody_changes,
+				       .state_directory = state_directory,
+				       .restarted = restarted};
 	struct message m;
 	int pair[2];
 
@@ -334,12 +341,205 @@ static void test_settings(void **state)
 	close(pipe_fds[1]);
 }
 
+/* --- peer memory --- */
+
+static char memory_file[160];
+
+static void send_observation(uint64_t number, const char *domain)
+{
+	struct peer_observation seen = {.service = PEER_S2S, .when = 1795336069, .tls = true, .version = 13};
+	struct message m = {
+	    .type = MESSAGE_OBSERVATION, .incarnation = 1, .number = number, .payload = &seen, .len = sizeof(seen)};
+
+	snprintf(seen.domain, sizeof(seen.domain), "%s", domain);
+	assert_int_equal(message_send(channel, &m, -1), MESSAGE_OK);
+}
+
+static void ask(uint64_t number, const char *domain)
+{
+	struct peer_question question = {.service = PEER_S2S};
+	struct message m = {.type = MESSAGE_PEER_ASK,
+			    .incarnation = 1,
+			    .number = number,
+			    .payload = &question,
+			    .len = sizeof(question)};
+
+	snprintf(question.domain, sizeof(question.domain), "%s", domain);
+	while (message_send(channel, &m, -1) == MESSAGE_AGAIN)
+		usleep(1000);
+}
+
+static bool known(const char *domain)
+{
+	struct peer_memory memory;
+	struct message m;
+
+	ask(77, domain);
+	do
+		assert_true(hear(channel, &m, 5000));
+	while (m.type == MESSAGE_WRITTEN);
+	assert_int_equal(m.type, MESSAGE_PEER_KNOWN);
+	assert_int_equal(m.number, 77);
+	assert_int_equal(m.len, sizeof(memory));
+	memcpy(&memory, m.payload, sizeof(memory));
+	return memory.known;
+}
+
+static void kill_keeper(void)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(channel);
+	close(control);
+}
+
+static void test_memory(void **state)
+{
+	char domain[32];
+
+	(void)state;
+	state_directory = directory;
+	start_keeper();
+	open_channel(6, 1);
+	assert_false(known("d1.example"));
+	for (uint64_t n = 1; n <= 100; n += 2) {
+		snprintf(domain, sizeof(domain), "d%u.example", (unsigned)n);
+		send_record(n, 1);
+		send_observation(n + 1, domain);
+	}
+	wait_for(100);
+	assert_int_equal(count_in_file("\"id\":\"run.w0.1."), 50);
+	assert_true(shared->keeper.observations == 50);
+	assert_true(shared->keeper.peers == 50);
+	assert_true(shared->slot[6].audit_written == 100);
+
+	/* What was acknowledged is there after a kill; what was not comes again, as often as it must. */
+	kill_keeper();
+	restarted = true;
+	start_keeper();
+	open_channel(6, 1);
+	send_observation(100, "d99.example");
+	send_observation(101, "late.example");
+	wait_for(101);
+	assert_true(shared->keeper.peers == 51);
+	assert_true(known("d99.example"));
+	assert_true(known("late.example"));
+	assert_false(known("d2.example"));
+	assert_int_equal(stop_keeper(), 0);
+	restarted = false;
+	state_directory = NULL;
+}
+
+/* Questions of one who does not take the answers fill no memory, and cost the others nothing. */
+static void test_answers_not_taken(void **state)
+{
+	int deaf;
+
+	(void)state;
+	state_directory = directory;
+	start_keeper();
+	open_channel(6, 1);
+	deaf = channel;
+	for (unsigned i = 0; i < 200; i++) {
+		struct peer_question question = {.domain = "x.example"};
+		struct message m = {
+		    .type = MESSAGE_PEER_ASK, .incarnation = 1, .payload = &question, .len = sizeof(question)};
+
+		if (message_send(deaf, &m, -1) != MESSAGE_OK)
+			break;
+	}
+	open_channel(7, 1);
+	send_record(1, 1);
+	wait_for(1);
+	assert_false(known("x.example"));
+	close(deaf);
+	assert_int_equal(stop_keeper(), 0);
+	state_directory = NULL;
+}
+
+/* At the start it must work; later the log goes on without it. */
+static void test_memory_damaged(void **state)
+{
+	struct keeper_params params = {
+	    .audit = &audit, .shared = shared, .account = &nobody_changes, .state_directory = directory};
+	struct message m;
+	int pair[2], fd;
+
+	(void)state;
+	unlink(memory_file);
+	fd = open(memory_file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(write(fd, "damaged", 7), 7);
+	close(fd);
+	assert_int_equal(message_pair(pair), 0);
+	params.control = pair[1];
+	assert_int_equal(keeper_main(&params), 3);
+	assert_true(hear(pair[0], &m, 1000));
+	assert_int_equal(m.type, MESSAGE_FAILED);
+	assert_memory_equal(m.payload, memory_file, strlen(memory_file));
+	assert_non_null(memmem(m.payload, m.len, "move it away", 12));
+	close(pair[0]);
+	close(pair[1]);
+
+	state_directory = directory;
+	restarted = true;
+	start_keeper();
+	assert_int_equal(shared->keeper.memory_failing, 1);
+	open_channel(6, 2);
+	send_record(1, 2);
+	wait_for(1);
+	assert_int_equal(stop_keeper(), 0);
+	restarted = false;
+	state_directory = NULL;
+	unlink(memory_file);
+}
+
+static void prepare(const char *in, enum message_type expected)
+{
+	struct message m = {.type = MESSAGE_PREPARE, .number = 9, .payload = in, .len = strlen(in)};
+
+	assert_int_equal(message_send(control, &m, -1), MESSAGE_OK);
+	assert_true(hear(control, &m, 5000));
+	assert_int_equal(m.type, expected);
+	assert_int_equal(m.number, 9);
+}
+
+/* A reload that brings the first listener with peers. */
+static void test_memory_reload(void **state)
+{
+	struct keeper_settings settings = {
+	    .on_failure = AUDIT_REFUSE, .log_output = LOG_OUTPUT_STDERR, .log_level = LOG_LEVEL_ERROR};
+	struct message m = {.type = MESSAGE_SETTINGS, .payload = &settings, .len = sizeof(settings)};
+	struct peers_question question = {.verb = PEERS_LIST};
+	struct peers_answer answer;
+
+	(void)state;
+	start_keeper();
+	prepare("/nonexistent", MESSAGE_UNFIT);
+	prepare(directory, MESSAGE_PREPARED);
+	snprintf(settings.state_directory, sizeof(settings.state_directory), "%s", directory);
+	assert_int_equal(message_send(control, &m, -1), MESSAGE_OK);
+	m = (struct message){.type = MESSAGE_PEERS, .number = 4, .payload = &question, .len = sizeof(question)};
+	assert_int_equal(message_send(control, &m, -1), MESSAGE_OK);
+	assert_true(hear(control, &m, 5000));
+	assert_int_equal(m.type, MESSAGE_PEERS_ANSWER);
+	assert_int_equal(m.number, 4);
+	memcpy(&answer, m.payload, sizeof(answer));
+	assert_true(answer.ok && !answer.more);
+	open_channel(6, 3);
+	assert_int_equal(stop_keeper(), 0);
+	unlink(memory_file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_written_once), cmocka_unit_test(test_last_words), cmocka_unit_test(test_incarnations),
-	    cmocka_unit_test(test_log_full),     cmocka_unit_test(test_rotation),   cmocka_unit_test(test_cannot_open),
-	    cmocka_unit_test(test_settings),
+	    cmocka_unit_test(test_written_once),      cmocka_unit_test(test_last_words),
+	    cmocka_unit_test(test_incarnations),      cmocka_unit_test(test_log_full),
+	    cmocka_unit_test(test_rotation),          cmocka_unit_test(test_cannot_open),
+	    cmocka_unit_test(test_settings),          cmocka_unit_test(test_memory),
+	    cmocka_unit_test(test_answers_not_taken), cmocka_unit_test(test_memory_damaged),
+	    cmocka_unit_test(test_memory_reload),
 	};
 	int failed;
 
@@ -347,6 +547,7 @@ int main(void)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(path, sizeof(path), "%s/audit.jsonl", directory);
+	snprintf(memory_file, sizeof(memory_file), "%s/peers.db", directory);
 	audit =
 	    (struct config_audit){.output = AUDIT_FILE, .file_path = path, .on_failure = AUDIT_REFUSE, .chain = true};
 	shared = shared_new(8, 100, 100);

@@ -134,6 +134,27 @@ static void test_refused(void **state)
 	assert_refused(REST, "audit: {on-failure: continue}\nmode: enforce\nlog: {level: debug}\n" REST, &same, "");
 }
 
+/* What is remembered of peers would be left behind; where nothing is, the directory may change. */
+static void test_state_directory(void **state)
+{
+	const struct reload_fixed same = {.workers = 2, .workers_new = 2, .connections = 100000};
+	struct config *a = load("state-directory: /a\n" REST), *b = load("state-directory: /b\n" REST);
+	struct diag_list diags;
+
+	(void)state;
+	diag_init(&diags, "p.yaml");
+	reload_refuse(a, b, &same, &diags);
+	assert_int_equal(diags.count, 0);
+	a->listeners[0].role = ROLE_S2S_OUTBOUND;
+	reload_refuse(a, b, &same, &diags);
+	assert_int_equal(diags.errors, 1);
+	assert_string_equal(diags.items[0].text, "\"state-directory\" cannot change from /a to /b while peer memory is "
+						 "in use: this takes a restart of portcullis");
+	diag_fini(&diags);
+	config_unref(&a);
+	config_unref(&b);
+}
+
 static void test_find_listener(void **state)
 {
 	struct config *config = load("listeners:\n" LISTENER("5222") LISTENER("5223") "domains:\n" DOMAIN("a.example"));
@@ -214,8 +235,9 @@ static void test_no_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_described), cmocka_unit_test(test_refused),   cmocka_unit_test(test_find_listener),
-	    cmocka_unit_test(test_answer),    cmocka_unit_test(test_no_answer),
+	    cmocka_unit_test(test_described),       cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_state_directory), cmocka_unit_test(test_find_listener),
+	    cmocka_unit_test(test_answer),          cmocka_unit_test(test_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 
 static struct shared *shared;
 static struct reload_outcome reload;
+static bool memory_in_use = true;
 
 static char *make_status(void)
 {
@@ -26,6 +27,7 @@ static char *make_status(void)
 				     .since_us = 1795336069123456,
 				     .loaded_us = 1795336070123456,
 				     .reload = reload,
+				     .memory = memory_in_use,
 				     .uptime_ms = 61999};
 
 	return status_json(&facts);
@@ -56,6 +58,10 @@ static int begin(void **state)
 	shared->keeper.incarnation = 1;
 	shared->keeper.written = 20;
 	shared->keeper.seq = 120;
+	shared->keeper.peers = 12;
+	shared->keeper.observations = 40;
+	shared->keeper.observations_lost = 2;
+	shared->slot[1].counter[COUNTER_OBSERVATIONS_LOST] = 1;
 	return 0;
 }
 
@@ -81,7 +87,9 @@ static void test_json(void **state)
 	expect(text, "\"accepted\":17,");
 	expect(text, "\"refusals\":{\"starttls-injection\":3}");
 	expect(text, "\"ended\":{\"closed\":4}");
-	expect(text, "\"keeper\":{\"pid\":40,\"incarnation\":1,\"failing\":false,\"written\":20,\"seq\":120}}\n");
+	expect(text, "\"keeper\":{\"pid\":40,\"incarnation\":1,\"failing\":false,\"written\":20,\"seq\":120},"
+		     "\"memory\":{\"in_use\":true,\"failing\":false,\"remembered\":12,\"observations\":40,"
+		     "\"lost\":3}}\n");
 	mem_free(text);
 }
 
@@ -114,6 +122,21 @@ static void test_status_printed(void **state)
 	json = make_status();
 	text = printed(status_print, json, 0, &err);
 	expect(text, "audit log     CANNOT BE WRITTEN;");
+	expect(text, "peer memory   well; 12 remembered, 3 observations lost\n");
+	free(text);
+	mem_free(json);
+	shared->keeper.memory_failing = 1;
+	json = make_status();
+	text = printed(status_print, json, 0, &err);
+	expect(text, "peer memory   CANNOT BE USED; 12 remembered");
+	free(text);
+	mem_free(json);
+	memory_in_use = false;
+	json = make_status();
+	expect(json, "\"memory\":{\"in_use\":false,\"failing\":false,");
+	text = printed(status_print, json, 0, &err);
+	expect(text, "peer memory   not in use\n");
+	memory_in_use = true;
 	free(text);
 	mem_free(json);
 }

@@ -11,6 +11,14 @@
 #define LISTENERS "listeners: [{role: c2s-inbound, address: \"[::]:5222\"}]\n"
 #define DOMAINS "domains: [{name: a.example, certificate: c, private-key: k, backend: {c2s: \"127.0.0.1:1\"}}]\n"
 #define REST LISTENERS DOMAINS
+/* Likewise, where other servers come into it. */
+#define S2S                                                                 \
+	"listeners: [{role: s2s-outbound, address: \"127.0.0.1:15270\"}]\n" \
+	"domains: [{name: a.example, certificate: c, private-key: k, backend: {s2s: \"127.0.0.1:15269\"}}]\n"
+
+/* What a machine has that looks names up. */
+#define RESOLVERS "nameserver 127.0.0.1\n"
+#define ANCHOR ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D\n"
 
 struct config_case {
 	const char *text;
@@ -24,6 +32,9 @@ static inline struct config *config_from(const char *text, struct diag_list *dia
 	    {"/etc/p/c", "certificate", 11, 0},
 	    {"/etc/p/k", "private key", 11, 0},
 	    {"/etc/p/empty", "", 0, 0},
+	    {"/etc/ssl/certs/ca-certificates.crt", "authorities", 11, 0},
+	    {"/etc/resolv.conf", RESOLVERS, strlen(RESOLVERS), 0},
+	    {"/usr/share/dns/root.key", ANCHOR, strlen(ANCHOR), 0},
 	    {NULL, NULL, 0, 0},
 	};
 	struct file_source source = {.read = memory_source_read, .ctx = files};

@@ -107,6 +107,7 @@ static void defaults_of_listener_and_domain(void **state)
 	assert_int_equal(l->tls, LISTENER_TLS_AUTO);
 	assert_false(l->tls_set);
 	assert_int_equal(l->intercept, INTERCEPT_NONE);
+	assert_int_equal(l->next_hop, NEXT_HOP_DNS);
 	assert_int_equal(l->accept_proxy_count, 0);
 	assert_int_equal(l->mark.line, 1);
 	assert_int_equal(l->mark.column, 13);
@@ -278,6 +279,36 @@ static void lookups(void **state)
 	config_unref(&c);
 }
 
+static void roles(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int tls;
+		bool peers;
+	} rows[ROLE_COUNT] = {
+	    {"c2s-inbound", LISTENER_TLS_AUTO, false},
+	    {"s2s-inbound", LISTENER_TLS_AUTO, true},
+	    {"s2s-outbound", LISTENER_TLS_NONE, true},
+	    {"c2s-outbound", LISTENER_TLS_NONE, true},
+	};
+	for (int i = 0; i < ROLE_COUNT; i++) {
+		char *text =
+		    mem_printf("listeners: [{role: %s, address: '[::]:9'}]\ndomains: [{name: a.example, "
+			       "certificate: c, private-key: k, backend: {c2s: '127.0.0.1:1', s2s: '127.0.0.1:2'}}]\n",
+			       rows[i].name);
+		struct config *c = load(text);
+		mem_free(text);
+		assert_int_equal(c->listeners[0].role, i);
+		assert_int_equal(c->listeners[0].tls, rows[i].tls);
+		assert_int_equal(config_has_peers(c), rows[i].peers);
+		for (int k = 0; k < ROLE_COUNT; k++)
+			assert_int_equal(config_has_role(c, (enum role)k), i == k);
+		assert_addr(config_backend_address(&c->domains[0], ROLE_S2S_INBOUND), "127.0.0.1:2");
+		config_unref(&c);
+	}
+}
+
 static void references(void **state)
 {
 	(void)state;
@@ -331,6 +362,7 @@ int main(void)
 	    cmocka_unit_test(files_are_read_and_secrets_marked),
 	    cmocka_unit_test(unreadable_and_relative_paths),
 	    cmocka_unit_test(lookups),
+	    cmocka_unit_test(roles),
 	    cmocka_unit_test(references),
 	    cmocka_unit_test(sample_loads),
 	};

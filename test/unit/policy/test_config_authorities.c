@@ -15,6 +15,10 @@
 	LISTENERS "domains: [{name: a.example, certificate: c, private-key: k, backend: {c2s: \"unix:/x\", " \
 		  "tls: " tls "}}]\n"
 
+#define LISTENS(role)                                                                                           \
+	"listeners: [{role: " role ", address: \"127.0.0.1:9\"}]\ndomains: [{name: a.example, certificate: c, " \
+	"private-key: k, backend: {c2s: \"unix:/x\", s2s: \"unix:/y\"}}]\n"
+
 struct found {
 	struct config *config;
 	char *said;
@@ -27,6 +31,8 @@ static struct found load(const char *text, const char *place, const char *conten
 	    {"/etc/p/p.yaml", text, strlen(text), 0},
 	    {"/etc/p/c", "own", 3, 0},
 	    {"/etc/p/k", "private key", 11, 0},
+	    {"/etc/resolv.conf", RESOLVERS, strlen(RESOLVERS), 0},
+	    {"/usr/share/dns/root.key", ANCHOR, strlen(ANCHOR), 0},
 	    {place, content, content != NULL ? strlen(content) : 0, 0},
 	    {NULL, NULL, 0, 0},
 	};
@@ -69,6 +75,24 @@ static void only_where_a_key_asks_for_them(void **state)
 	assert_authorities(BACKEND("opportunistic"), DEBIAN, DEBIAN, "system");
 	assert_authorities(BACKEND("required"), DEBIAN, DEBIAN, "system");
 	assert_authorities(BACKEND("required") "tls: {ca-file: null}\n", DEBIAN, DEBIAN, "system");
+}
+
+/* Whatever the level: what a remote domain's certificate proves is recorded at any. */
+static void remote_domains_are_verified(void **state)
+{
+	(void)state;
+	assert_authorities(LISTENS("c2s-inbound"), DEBIAN, NULL, NULL);
+	assert_authorities(LISTENS("s2s-inbound"), DEBIAN, DEBIAN, "system");
+	assert_authorities(LISTENS("s2s-outbound"), DEBIAN, DEBIAN, "system");
+	assert_authorities(LISTENS("c2s-outbound"), DEBIAN, DEBIAN, "system");
+	assert_authorities(LISTENS("s2s-outbound") "tls: {ca-file: c}\n", DEBIAN, "/etc/p/c", "own");
+	struct found found = load(LISTENS("s2s-outbound"), NULL, NULL);
+	assert_null(found.config);
+	assert_string_equal(found.said,
+			    ":1:13: \"listeners[0].role: s2s-outbound\" needs certificate authorities, and " DEBIAN
+			    " cannot be read: install ca-certificates, or name those to trust in "
+			    "\"tls.ca-file\"");
+	done(&found);
 }
 
 static void own_ones_come_first(void **state)
@@ -116,6 +140,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_where_a_key_asks_for_them),
+	    cmocka_unit_test(remote_domains_are_verified),
 	    cmocka_unit_test(own_ones_come_first),
 	    cmocka_unit_test(other_distributions),
 	    cmocka_unit_test(missing_names_the_remedy),

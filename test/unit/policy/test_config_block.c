@@ -66,7 +66,7 @@ static void blocks(void **state)
 {
 	(void)state;
 	static const struct config_case cases[] = {
-	    {"mode: enforce\n", "1:1: missing key \"listeners\"\n1:1: missing key \"domains\""},
+	    {"mode: enforce\n", "1:1: missing key \"listeners\""},
 	    {"- a\n", "1:1: the file: found a list, expected: block of keys"},
 	    {"hello\n", "1:1: the file: found a single value, expected: block of keys"},
 	    {"tls:\n" REST, "1:5: \"tls\": found nothing, expected: block of keys"},

@@ -25,8 +25,60 @@ static void listeners(void **state)
 	     "3:32: \"listeners[1].address\" is taken: listeners[0] listens on 127.0.0.1:5222"},
 	    {TWO("0.0.0.0:5222", "192.0.2.1:5222"),
 	     "3:32: \"listeners[1].address\" is taken: listeners[0] listens on 0.0.0.0:5222"},
-	    {"listeners: [{role: s2s-inbound, address: \"[::]:1\"}]\ndomains: [{name: x}]\n",
-	     "1:20: \"listeners[0].role: s2s-inbound\" is not available in this version"},
+	};
+	assert_cases(cases);
+}
+
+#define OUT(role, keys) "listeners: [{role: " role ", address: \"127.0.0.1:9\"" keys "}]\n" DOMAINS_S2S
+#define IN(keys) "listeners: [{role: c2s-inbound, address: \"127.0.0.1:9\"" keys "}]\n" DOMAINS
+#define DOMAINS_S2S "domains: [{name: a.example, certificate: c, private-key: k, backend: {s2s: \"127.0.0.1:1\"}}]\n"
+static void outbound(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {OUT("s2s-outbound", ""), ""},
+	    {OUT("s2s-outbound", ", tls: none, intercept: redirect, next-hop: original-destination"), ""},
+	    {OUT("c2s-outbound", ", intercept: redirect, next-hop: dns"), ""},
+	    {OUT("s2s-outbound", ", tls: starttls"), "1:63: \"listeners[0].tls: starttls\": on s2s-outbound it is the "
+						     "legacy side that connects, and TLS with it "
+						     "is not available in this version: remove the key"},
+	    {OUT("c2s-outbound", ", tls: auto"), "1:63: \"listeners[0].tls: auto\": on c2s-outbound it is the legacy "
+						 "side that connects, and TLS with it is "
+						 "not available in this version: remove the key"},
+	    {OUT("s2s-outbound", ", tls: non"),
+	     "1:63: \"listeners[0].tls\": \"non\" is not taken; expected: one of auto, starttls, direct, none (did you "
+	     "mean \"none\"?)"},
+	    {OUT("s2s-outbound", ", intercept: tproxy, next-hop: original-destination"),
+	     "1:69: \"listeners[0].intercept: tproxy\" is not available in this version"},
+	    {OUT("s2s-outbound", ", next-hop: original-destination"),
+	     "1:68: \"listeners[0].next-hop: original-destination\" needs \"intercept: redirect\": without it no "
+	     "connection has one"},
+	    {OUT("s2s-outbound", ", accept-proxy-protocol: [10.0.0.0/8]"),
+	     "1:13: \"listeners[0].accept-proxy-protocol\" is for inbound roles: on s2s-outbound no proxy stands "
+	     "before "
+	     "the legacy side"},
+	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24]"), ""},
+	    {OUT("s2s-outbound", ", accept-from: [192.0.2.0/24, '::/0']"),
+	     "1:13: warning: \"listeners[0].accept-from\" lets everybody speak as your domains, with their "
+	     "certificates; "
+	     "list the legacy servers only"},
+	    {IN(", accept-from: [192.0.2.0/24]"),
+	     "1:13: \"listeners[0].accept-from\" is for outbound roles: c2s-inbound is for everybody"},
+	    {IN(", intercept: redirect"),
+	     "1:68: \"listeners[0].intercept: redirect\" is for outbound roles: on c2s-inbound streams go to the "
+	     "backend of their domain"},
+	    {IN(", next-hop: original-destination"), "1:67: \"listeners[0].next-hop: original-destination\" is for "
+						     "outbound roles: on c2s-inbound streams go to "
+						     "the backend of their domain"},
+	    {OUT("s2s-inbound", ", tls: none"), "1:13: \"listeners[0].tls: none\" would refuse every stream: "
+						"\"policy.s2s-inbound\" is verify; remove it, or "
+						"set the level to may or none"},
+	    {"policy: {s2s-outbound: may}\n" OUT("s2s-outbound", ""),
+	     "1:24: warning: \"policy.s2s-outbound: may\" lets plaintext through"},
+	    {"tls: {client-certificate: require}\n" OUT("s2s-inbound", ""), ""},
+	    {"tls: {client-certificate: require}\n" IN(""), "1:27: warning: \"tls.client-certificate: require\" locks "
+							    "every client out that has no certificate: there is "
+							    "a c2s-inbound listener"},
 	};
 	assert_cases(cases);
 }
@@ -161,11 +213,64 @@ static void backends(void **state)
 	mem_free(lines);
 }
 
+#define ROLES(...) "listeners: [" __VA_ARGS__ "]\n"
+#define C2S_IN "{role: c2s-inbound, address: \"[::]:5222\"}"
+#define S2S_IN "{role: s2s-inbound, address: \"[::]:5269\"}"
+#define S2S_OUT "{role: s2s-outbound, address: \"127.0.0.1:25269\"}"
+#define C2S_OUT "{role: c2s-outbound, address: \"127.0.0.1:25222\"}"
+#define ONE(keys) "domains: [{name: a.example" keys "}]\n"
+#define CERTIFIED ", certificate: c, private-key: k"
+static void domains_by_role(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {ROLES(C2S_OUT), ""},
+	    {ROLES(C2S_OUT) ONE(""), ""},
+	    {ROLES(S2S_OUT),
+	     "1:13: \"listeners[0].role: s2s-outbound\" needs \"domains\": the local domains that it is for"},
+	    {ROLES(C2S_OUT ", " C2S_IN),
+	     "1:63: \"listeners[1].role: c2s-inbound\" needs \"domains\": the local domains that it is for"},
+	    {ROLES(C2S_OUT) "domains: []\n", "2:10: \"domains\" is empty: at least one is needed"},
+	    {ROLES(S2S_OUT) "domains: 5\n", "2:10: \"domains\": found a single value, expected: list of blocks"},
+	    {ROLES(S2S_OUT) ONE(""),
+	     "2:11: warning: \"domains[0]\" has no \"certificate\": other servers are shown none, and can tell who is "
+	     "calling by dialback only"},
+	    {ROLES(S2S_OUT) ONE(CERTIFIED), ""},
+	    /* Served for servers: as for clients. */
+	    {ROLES(S2S_IN) ONE(CERTIFIED ", backend: {s2s: \"127.0.0.1:1\"}"), ""},
+	    {ROLES(S2S_IN) ONE(", backend: {s2s: \"127.0.0.1:1\"}"),
+	     "2:11: \"domains[0]\" needs \"certificate\" and \"private-key\": an s2s-inbound listener speaks TLS for "
+	     "it"},
+	    {ROLES(S2S_IN) ONE(CERTIFIED),
+	     "2:11: \"domains[0]\" needs \"backend.s2s\": where the legacy server takes the servers of the s2s-inbound "
+	     "listener (example: \"127.0.0.1:15269\")"},
+	    {ROLES(S2S_IN) ONE(CERTIFIED ", backend: {s2s: \"127.0.0.1:5269\"}"),
+	     "2:76: \"domains[0].backend.s2s\": 127.0.0.1:5269 is where listeners[0] listens: the proxy would connect "
+	     "to "
+	     "itself"},
+	    {ROLES(S2S_IN) ONE(CERTIFIED ", backend: {s2s: \"192.0.2.1:1\"}"),
+	     "2:76: \"domains[0].backend.s2s\": plaintext to 192.0.2.1:1, which is neither on loopback nor a Unix "
+	     "socket: "
+	     "put the proxy on that host, set \"tls: required\", or set \"allow-remote-plaintext: true\" if the "
+	     "network "
+	     "between is yours"},
+	    /* Both: a component has no clients; a domain without federation is worth a word. */
+	    {ROLES(C2S_IN ", " S2S_IN) ONE(CERTIFIED ", backend: {s2s: \"127.0.0.1:1\"}"), ""},
+	    {ROLES(C2S_IN ", " S2S_IN) ONE(CERTIFIED ", backend: {c2s: \"127.0.0.1:1\"}"),
+	     "2:70: warning: \"domains[0]\" has no \"backend.s2s\": the s2s-inbound listener takes nobody for it"},
+	    /* A domain that only calls others. */
+	    {ROLES(S2S_IN ", " S2S_OUT) ONE(CERTIFIED),
+	     "2:11: warning: \"domains[0]\" has no \"backend.s2s\": the s2s-inbound listener takes nobody for it"},
+	};
+	assert_cases(cases);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(listeners), cmocka_unit_test(plaintext),    cmocka_unit_test(trust),
-	    cmocka_unit_test(names),     cmocka_unit_test(certificates), cmocka_unit_test(backends),
+	    cmocka_unit_test(listeners), cmocka_unit_test(plaintext),       cmocka_unit_test(trust),
+	    cmocka_unit_test(names),     cmocka_unit_test(certificates),    cmocka_unit_test(backends),
+	    cmocka_unit_test(outbound),  cmocka_unit_test(domains_by_role),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

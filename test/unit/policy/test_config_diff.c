@@ -39,9 +39,47 @@ static void assert_diff(const char *before, const char *after, const char *expec
 	config_unref(&b);
 }
 
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define DOMAIN_WITH(more)                                                                                           \
 	LISTENERS "domains: [{name: a.example, certificate: c, private-key: k, backend: {c2s: \"127.0.0.1:1\"" more \
 		  "}}]\n"
+
+#define PEERS(rules) "peers: [" rules "]\n" S2S
+static void test_peers(void **state)
+{
+	static const char *const rules[] = {
+	    PEERS(""),
+	    PEERS("{domain: x}"),
+	    PEERS("{domain: y}"),
+	    PEERS("{domain: x, level: verify}"),
+	    PEERS("{domain: x, connect: \"y:1\"}"),
+	    PEERS("{domain: x, connect: \"y:2\"}"),
+	    PEERS("{domain: x, reason: a}"),
+	    PEERS("{domain: x, until: 2027-03-31}"),
+	    PEERS("{domain: x, until: 2027-04-01}"),
+	    PEERS("{domain: x, tls: {session-resumption: false}}"),
+	    PEERS("{domain: x, tls: {min-version: 1.3}}"),
+	    PEERS("{domain: x, tls: {ca-file: c}}"),
+	    PEERS("{domain: x, level: fingerprint, fingerprints: [\"sha256:" HEX64 "\"]}"),
+	    PEERS("{domain: x, level: fingerprint, fingerprints: [\"spki-sha256:" HEX64 "\"]}"),
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]); k++)
+			assert_diff(rules[i], rules[k], i == k ? "" : "peers ");
+	}
+	/* What a rule only inherits is no difference of the rule. */
+	assert_diff(
+	    PEERS("{domain: x, tls: {groups: X25519}, reason: a, until: 2027-03-31}"),
+	    "tls: {min-version: 1.3}\n" PEERS("{domain: x, tls: {groups: X25519}, reason: a, until: 2027-03-31}"),
+	    "tls.min-version ");
+	assert_diff(S2S, "policy: {s2s-outbound: encrypt, on-certificate-change: refuse}\n" S2S,
+		    "policy.s2s-outbound policy.on-certificate-change ");
+	assert_diff("listeners: [{role: c2s-outbound, address: \"[::]:1\"}]\n",
+		    "listeners: [{role: c2s-outbound, address: \"[::]:1\", intercept: redirect}]\n", "listeners ");
+	assert_diff("listeners: [{role: c2s-outbound, address: \"[::]:1\"}]\n",
+		    "listeners: [{role: c2s-outbound, address: \"[::]:1\", tls: none, next-hop: dns}]\n", "");
+}
 
 static void test_keys(void **state)
 {
@@ -102,6 +140,7 @@ static void test_files(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_files)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_keys), cmocka_unit_test(test_peers),
+					   cmocka_unit_test(test_files)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every combination of mode, level and facts against what is written out here by hand: for each set of facts, the
- * reason at the levels that need nothing, TLS, or TLS and identity.
+ * reason at the levels that need nothing, TLS, or TLS and identity. First the facts of a client's leg, then what a
+ * remote domain adds.
  */
 #include "policy/decide.h"
 
@@ -16,24 +17,29 @@
 #define PLAIN REASON_TLS_REQUIRED
 #define OLD REASON_TLS_FAILED
 #define EMS REASON_NO_EMS
-#define WHO REASON_INTERNAL
+#define WHO REASON_PEER_UNVERIFIED
+#define FACTS(encrypted_, version, ems, identity)                                                     \
+	{                                                                                             \
+		.encrypted = (encrypted_), .tls_version = (version), .extended_master_secret = (ems), \
+		.identity_verified = (identity)                                                       \
+	}
 
 static const struct {
 	struct leg_facts facts;      /* encrypted, version, extended master secret, identity */
 	enum reason encrypt, verify; /* at encrypt; at verify and above. none and may take all */
 } table[] = {
-    {{false, 0, false, false}, PLAIN, PLAIN}, {{false, 0, false, true}, PLAIN, PLAIN},
-    {{false, 0, true, false}, PLAIN, PLAIN},  {{false, 0, true, true}, PLAIN, PLAIN},
-    {{false, 13, true, true}, PLAIN, PLAIN},  {{false, 12, true, true}, PLAIN, PLAIN},
-    {{true, 0, true, true}, OLD, OLD},        {{true, 0, false, false}, OLD, OLD},
-    {{true, 3, true, true}, OLD, OLD},        {{true, 10, true, true}, OLD, OLD},
-    {{true, 10, false, false}, OLD, OLD},     {{true, 11, true, true}, OLD, OLD},
-    {{true, 11, false, true}, OLD, OLD},      {{true, 14, true, true}, OLD, OLD},
-    {{true, -1, true, true}, OLD, OLD},       {{true, 12, false, false}, EMS, EMS},
-    {{true, 12, false, true}, EMS, EMS},      {{true, 12, true, false}, N, WHO},
-    {{true, 12, true, true}, N, N},           {{true, 13, false, false}, EMS, EMS},
-    {{true, 13, false, true}, EMS, EMS},      {{true, 13, true, false}, N, WHO},
-    {{true, 13, true, true}, N, N},
+    {FACTS(false, 0, false, false), PLAIN, PLAIN}, {FACTS(false, 0, false, true), PLAIN, PLAIN},
+    {FACTS(false, 0, true, false), PLAIN, PLAIN},  {FACTS(false, 0, true, true), PLAIN, PLAIN},
+    {FACTS(false, 13, true, true), PLAIN, PLAIN},  {FACTS(false, 12, true, true), PLAIN, PLAIN},
+    {FACTS(true, 0, true, true), OLD, OLD},        {FACTS(true, 0, false, false), OLD, OLD},
+    {FACTS(true, 3, true, true), OLD, OLD},        {FACTS(true, 10, true, true), OLD, OLD},
+    {FACTS(true, 10, false, false), OLD, OLD},     {FACTS(true, 11, true, true), OLD, OLD},
+    {FACTS(true, 11, false, true), OLD, OLD},      {FACTS(true, 14, true, true), OLD, OLD},
+    {FACTS(true, -1, true, true), OLD, OLD},       {FACTS(true, 12, false, false), EMS, EMS},
+    {FACTS(true, 12, false, true), EMS, EMS},      {FACTS(true, 12, true, false), N, WHO},
+    {FACTS(true, 12, true, true), N, N},           {FACTS(true, 13, false, false), EMS, EMS},
+    {FACTS(true, 13, false, true), EMS, EMS},      {FACTS(true, 13, true, false), N, WHO},
+    {FACTS(true, 13, true, true), N, N},
 };
 
 static void every_combination(void **state)
@@ -60,6 +66,110 @@ static void every_combination(void **state)
 	}
 }
 
+/* A leg to a remote domain that is all right, but for: */
+#define OUT 1 /* nothing: we opened it */
+#define PLAINTEXT_LEG 2
+#define NOBODY 4    /* no identity */
+#define NO_SECRET 8 /* no extended master secret */
+#define STRIPPED_OFFER 16
+#define CHANGED 32
+#define KEEP 64  /* on-certificate-change: refuse */
+#define LOST 128 /* nothing is remembered of the peer */
+
+static const struct {
+	unsigned but;
+	int min, is; /* TLS version */
+	enum reason may, encrypt, verify;
+} peers[] = {
+    {0, 12, 13, N, N, N},
+    {OUT, 12, 13, N, N, N},
+    {PLAINTEXT_LEG, 12, 13, N, REASON_TLS_REQUIRED, REASON_TLS_REQUIRED},
+    {PLAINTEXT_LEG | OUT, 12, 13, N, REASON_NO_TLS, REASON_NO_TLS},
+    {NOBODY, 12, 13, N, N, REASON_PEER_UNVERIFIED},
+    {NOBODY | OUT, 12, 13, N, N, REASON_REMOTE_UNVERIFIED},
+    /* Versions: what was asked of this peer decides, and nothing unknown is enough. */
+    {0, 13, 13, N, N, N},
+    {0, 13, 12, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {OUT, 13, 12, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 12, 12, N, N, N},
+    {0, 12, 11, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 11, 11, N, N, N},
+    {0, 11, 10, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 10, 10, N, N, N},
+    {0, 10, 9, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 3, 3, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 10, 14, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 14, 13, N, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    {0, 0, 11, N, REASON_TLS_FAILED, REASON_TLS_FAILED},
+    /* The extended master secret: who may be older than 1.2 may be older than it. */
+    {NO_SECRET, 12, 12, N, REASON_NO_EMS, REASON_NO_EMS},
+    {NO_SECRET, 10, 12, N, N, N},
+    {NO_SECRET, 11, 11, N, N, N},
+    {NO_SECRET, 0, 12, N, REASON_NO_EMS, REASON_NO_EMS},
+    /* Stripped: fine with who is known, never with who is not, not even at may (STRIP-4). */
+    {STRIPPED_OFFER | OUT, 12, 13, N, N, N},
+    {STRIPPED_OFFER | OUT | NOBODY, 12, 13, REASON_STRIPPED, REASON_STRIPPED, REASON_STRIPPED},
+    {STRIPPED_OFFER | OUT | PLAINTEXT_LEG, 12, 13, N, REASON_NO_TLS, REASON_NO_TLS},
+    {STRIPPED_OFFER | OUT | NOBODY, 12, 11, REASON_STRIPPED, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    /* A change: only where it is to be refused, and nothing verifies it. */
+    {CHANGED | OUT | NOBODY, 12, 13, N, N, REASON_REMOTE_UNVERIFIED},
+    {CHANGED | OUT | KEEP, 12, 13, N, N, N},
+    {CHANGED | OUT | KEEP | NOBODY, 12, 13, N, REASON_CERTIFICATE_CHANGED, REASON_REMOTE_UNVERIFIED},
+    {CHANGED | KEEP | NOBODY, 12, 13, N, REASON_CERTIFICATE_CHANGED, REASON_PEER_UNVERIFIED},
+    {LOST | OUT | NOBODY, 12, 13, N, N, REASON_REMOTE_UNVERIFIED},
+    {LOST | OUT | KEEP, 12, 13, N, N, N},
+    {LOST | OUT | KEEP | NOBODY, 12, 13, N, REASON_MEMORY_UNAVAILABLE, REASON_REMOTE_UNVERIFIED},
+    {LOST | CHANGED | KEEP | NOBODY, 12, 13, N, REASON_CERTIFICATE_CHANGED, REASON_PEER_UNVERIFIED},
+};
+
+static struct leg_facts facts_of(size_t row)
+{
+	unsigned but = peers[row].but;
+	return (struct leg_facts){
+	    .encrypted = !(but & PLAINTEXT_LEG),
+	    .tls_version = peers[row].is,
+	    .extended_master_secret = !(but & NO_SECRET),
+	    .identity_verified = !(but & NOBODY),
+	    .min_version = peers[row].min,
+	    .stripped = but & STRIPPED_OFFER,
+	    .changed = but & CHANGED,
+	    .refuse_change = but & KEEP,
+	    .memory_missing = but & LOST,
+	    .outbound = but & OUT,
+	};
+}
+
+static void assert_levels(size_t row, const enum reason expected[LEVEL_COUNT])
+{
+	const struct leg_facts facts = facts_of(row);
+	for (int level = 0; level < LEVEL_COUNT; level++) {
+		struct verdict v = policy_decide(MODE_ENFORCE, (enum level)level, &facts);
+		if (v.reason != expected[level])
+			fail_msg("row %zu, level %d: reason %d", row, level, (int)v.reason);
+		assert_int_equal(v.allow, expected[level] == N);
+		v = policy_decide(MODE_MONITOR, (enum level)level, &facts);
+		assert_int_equal(v.reason, expected[level]);
+		assert_true(v.allow);
+	}
+}
+
+static void remote_domains(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		const enum reason expected[LEVEL_COUNT] = {
+		    [LEVEL_NONE] = N,
+		    [LEVEL_MAY] = peers[i].may,
+		    [LEVEL_ENCRYPT] = peers[i].encrypt,
+		    [LEVEL_VERIFY] = peers[i].verify,
+		    [LEVEL_DANE] = peers[i].verify,
+		    [LEVEL_DANE_ONLY] = peers[i].verify,
+		    [LEVEL_FINGERPRINT] = peers[i].verify,
+		};
+		assert_levels(i, expected);
+	}
+}
+
 static void assert_refused(enum mode mode, enum level level, const struct leg_facts *facts)
 {
 	struct verdict v = policy_decide(mode, level, facts);
@@ -70,7 +180,7 @@ static void assert_refused(enum mode mode, enum level level, const struct leg_fa
 static void what_nobody_knows_is_refused(void **state)
 {
 	(void)state;
-	const struct leg_facts best = {true, 13, true, true};
+	const struct leg_facts best = FACTS(true, 13, true, true);
 	assert_refused(MODE_ENFORCE, LEVEL_COUNT, &best);
 	assert_refused(MODE_MONITOR, LEVEL_COUNT, &best);
 	assert_refused(MODE_ENFORCE, (enum level) - 1, &best);
@@ -88,10 +198,10 @@ static void the_leg_behind(void **state)
 		struct leg_facts facts;
 		bool required, opportunistic, remote; /* allowed where plaintext may be, and where it may not */
 	} rows[] = {
-	    {{false, 0, false, false}, false, true, false}, {{false, 0, false, true}, false, true, false},
-	    {{true, 13, true, false}, false, true, true},   {{true, 13, true, true}, true, true, true},
-	    {{true, 12, false, true}, true, true, true},    {{true, 11, true, true}, false, false, false},
-	    {{true, 0, true, true}, false, false, false},
+	    {FACTS(false, 0, false, false), false, true, false}, {FACTS(false, 0, false, true), false, true, false},
+	    {FACTS(true, 13, true, false), false, true, true},   {FACTS(true, 13, true, true), true, true, true},
+	    {FACTS(true, 12, false, true), true, true, true},    {FACTS(true, 11, true, true), false, false, false},
+	    {FACTS(true, 0, true, true), false, false, false},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct verdict required = policy_decide_backend(true, true, &rows[i].facts);
@@ -109,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_combination),
+	    cmocka_unit_test(remote_domains),
 	    cmocka_unit_test(what_nobody_knows_is_refused),
 	    cmocka_unit_test(the_leg_behind),
 	};

@@ -69,12 +69,27 @@ static void sorts_nothing_and_many(void **state)
 	diag_fini(&list);
 }
 
+static void knows_where_errors_are(void **state)
+{
+	(void)state;
+	struct diag_list list;
+	diag_init(&list, "f");
+	diag_add(&list, DIAG_ERROR, (struct config_mark){3, 4}, "x");
+	diag_add(&list, DIAG_WARNING, (struct config_mark){5, 6}, "x");
+	assert_true(diag_has_error_at(&list, (struct config_mark){3, 4}));
+	assert_false(diag_has_error_at(&list, (struct config_mark){3, 5}));
+	assert_false(diag_has_error_at(&list, (struct config_mark){4, 4}));
+	assert_false(diag_has_error_at(&list, (struct config_mark){5, 6}));
+	diag_fini(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(formats_and_counts),
 	    cmocka_unit_test(sorts_by_place_and_keeps_ties),
 	    cmocka_unit_test(sorts_nothing_and_many),
+	    cmocka_unit_test(knows_where_errors_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

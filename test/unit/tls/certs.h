@@ -24,6 +24,10 @@ struct cert_spec {
 	const EVP_MD *md; /* NULL: SHA-256 */
 	bool ca;
 	long serial;
+	const char *eku;    /* "serverAuth" */
+	const char *limits; /* name constraints: "permitted;DNS:other.example" */
+	const char *raw;    /* a DNS name of these bytes beside san */
+	size_t raw_len;
 };
 
 struct cert {
@@ -49,6 +53,23 @@ static inline void certs_extension(X509 *x, int nid, const char *value)
 	X509_EXTENSION_free(ext);
 }
 
+/* As certs_extension's DNS names, but any bytes. */
+static inline void certs_raw_name(X509 *x, const char *data, size_t len)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+	if (!names)
+		names = sk_GENERAL_NAME_new_null();
+	ASN1_STRING_set(text, data, (int)len);
+	GENERAL_NAME_set0_value(name, GEN_DNS, text);
+	sk_GENERAL_NAME_push(names, name);
+	if (X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_REPLACE) != 1)
+		abort();
+	GENERAL_NAMES_free(names);
+}
+
 /* issuer NULL: self-signed. */
 static inline struct cert certs_make(const struct cert_spec *spec, const struct cert *issuer)
 {
@@ -67,6 +88,12 @@ static inline struct cert certs_make(const struct cert_spec *spec, const struct 
 	certs_extension(c.x509, NID_basic_constraints, spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	if (spec->san)
 		certs_extension(c.x509, NID_subject_alt_name, spec->san);
+	if (spec->raw)
+		certs_raw_name(c.x509, spec->raw, spec->raw_len);
+	if (spec->eku)
+		certs_extension(c.x509, NID_ext_key_usage, spec->eku);
+	if (spec->limits)
+		certs_extension(c.x509, NID_name_constraints, spec->limits);
 	if (!X509_sign(c.x509, issuer ? issuer->key : c.key, spec->md ? spec->md : md))
 		abort();
 	return c;
@@ -143,6 +170,34 @@ static inline void certs_domain(struct config *config, size_t i, const char *nam
 	certs_put_key(&config->domains[i].private_key, leaf, NULL);
 }
 
+static inline void certs_listener(struct config *config, enum role role)
+{
+	size_t n = config->listener_count++;
+
+	config->listeners = mem_realloc(config->listeners, (n + 1) * sizeof(*config->listeners));
+	memset(&config->listeners[n], 0, sizeof(*config->listeners));
+	config->listeners[n].role = (int)role;
+}
+
+static inline void certs_authority(struct config_file *file, const struct cert *ca)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	PEM_write_bio_X509(bio, ca->x509);
+	certs_file(file, "ca.pem", bio, 30);
+}
+
+/* A rule for a domain, with the common settings but for what the caller changes afterwards. */
+static inline struct config_peer *certs_peer(struct config *config, const char *domain, int level)
+{
+	size_t n = config->peer_count++;
+
+	config->peers = mem_realloc(config->peers, (n + 1) * sizeof(*config->peers));
+	config->peers[n] = (struct config_peer){.domain = mem_strdup(domain), .level = level, .tls = config->tls};
+	config->peers[n].tls_set = true;
+	return &config->peers[n];
+}
+
 /* A further certificate beside the domain's first. */
 static inline void certs_more(struct config_domain *d, const struct cert *leaf, const struct cert *ca)
 {
@@ -174,6 +229,14 @@ static inline void certs_config_free(struct config *config)
 		mem_free(d->server_names);
 	}
 	mem_free(config->domains);
+	for (size_t i = 0; i < config->peer_count; i++) {
+		mem_free(config->peers[i].domain);
+		mem_free(config->peers[i].fingerprints);
+		if (config->peers[i].tls.ca_file.data != config->tls.ca_file.data)
+			certs_file_fini(&config->peers[i].tls.ca_file);
+	}
+	mem_free(config->peers);
+	mem_free(config->listeners);
 	certs_file_fini(&config->tls.ca_file);
 	mem_free(config->tls.ciphers);
 	mem_free(config->tls.ciphersuites);

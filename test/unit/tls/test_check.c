@@ -84,6 +84,36 @@ static void test_authorities(void **state)
 	certs_free(&leaf);
 }
 
+/* What a rule for one peer changes is looked at too, once and at its own lines; what it shares is not told again. */
+static void test_peers(void **state)
+{
+	struct cert leaf = certs_make(&(struct cert_spec){.cn = "x", .san = "DNS:a.example"}, &ca);
+	struct config *config = one_domain(&leaf, &ca);
+	char old[] = "ECDHE-ECDSA-AES128-SHA", bad[] = "AES128-SHA";
+	struct config_peer *peer;
+
+	(void)state;
+	config->tls.ciphers = mem_strdup("ECDHE-ECDSA-AES256-GCM-SHA384");
+	peer = certs_peer(config, "old.example", LEVEL_ENCRYPT);
+	peer->tls.profile = TLS_PROFILE_COMPAT;
+	expect(config, NULL);
+	peer->tls.ciphers = old;
+	peer->tls.ciphers_mark.line = 40;
+	expect(config, NULL);
+	peer->tls.ciphers = bad;
+	expect(config, "E40:tls.ciphers: allows AES128-SHA (static RSA key exchange, no forward secrecy)");
+	peer->tls_set = false;
+	expect(config, NULL);
+	peer->tls_set = true;
+	peer->tls.ciphers = config->tls.ciphers;
+	put_authorities(config, config->domains[0].certificate.data);
+	peer->tls.ca_file = (struct config_file){
+	    .path = mem_strdup("own.pem"), .data = mem_strdup("hello\n"), .len = 6, .mark = {41, 7}};
+	expect(config, "E41:tls.ca-file: own.pem: no PEM certificate in it");
+	certs_config_free(config);
+	certs_free(&leaf);
+}
+
 /* Each further certificate is judged as the first, at its own line; two of one kind are one too many. */
 static void test_more_certificates(void **state)
 {
@@ -116,9 +146,8 @@ static void test_more_certificates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_description),
-	    cmocka_unit_test(test_everything_in_one_run),
-	    cmocka_unit_test(test_authorities),
+	    cmocka_unit_test(test_description),       cmocka_unit_test(test_everything_in_one_run),
+	    cmocka_unit_test(test_authorities),       cmocka_unit_test(test_peers),
 	    cmocka_unit_test(test_more_certificates),
 	};
 

@@ -41,12 +41,10 @@ static void on_server_info(const SSL *ssl, int where, int value)
 static struct config *client_config(const struct cert *authority)
 {
 	struct config *config = certs_config(1);
-	BIO *bio = BIO_new(BIO_s_mem());
 
 	config->domains[0].name = mem_strdup("a.example");
 	config->domains[0].backend.tls = BACKEND_TLS_REQUIRED;
-	PEM_write_bio_X509(bio, authority->x509);
-	certs_file(&config->tls.ca_file, "ca.pem", bio, 30);
+	certs_authority(&config->tls.ca_file, authority);
 	return config;
 }
 

@@ -43,6 +43,22 @@ static void test_certificates(void **state)
 	}
 }
 
+/* A name that one kind of server fails on matters where servers are shown it. */
+static void test_xmpp_address(void **state)
+{
+	struct cert leaf = certs_make(
+	    &(struct cert_spec){.cn = "x", .san = "DNS:a.example,otherName:1.3.6.1.5.5.7.8.5;UTF8:a.example"}, &ca);
+	struct config *config = one_domain(&leaf, &ca);
+
+	(void)state;
+	certs_listener(config, ROLE_C2S_INBOUND);
+	expect(config, NULL);
+	certs_listener(config, ROLE_S2S_OUTBOUND);
+	expect(config, "W20:certificate: it holds an XmppAddr, and ejabberd 23.01 drops servers that show one");
+	certs_config_free(config);
+	certs_free(&leaf);
+}
+
 static void test_weak_signatures(void **state)
 {
 	struct cert sha1 =
@@ -85,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_certificates),
+	    cmocka_unit_test(test_xmpp_address),
 	    cmocka_unit_test(test_weak_signatures),
 	    cmocka_unit_test(test_chain),
 	};

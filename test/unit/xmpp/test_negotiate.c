@@ -333,7 +333,7 @@ static void test_connect_starttls_questions(void **state)
 	assert_false(negotiate_awaits_tls(n));
 	feed("<stream:features>" STARTTLS "</stream:features>");
 	assert_null(negotiate_features(n));
-	assert_true(negotiate_starttls_offered(n));
+	assert_true(negotiate_starttls(n)->advertised);
 	assert_true(negotiate_awaits_tls(n));
 	assert_false(negotiate_in_handshake(n));
 	assert_memory_equal(next(NEG_SEND).data, STARTTLS, strlen(STARTTLS));
@@ -357,8 +357,68 @@ static void test_connect_starttls_not_offered(void **state)
 	(void)state;
 	begin_starttls();
 	feed(BACKEND_OPEN "<stream:features/>");
-	assert_false(negotiate_starttls_offered(n));
+	assert_false(negotiate_starttls(n)->advertised);
 	assert_true(negotiate_awaits_tls(n));
+}
+
+/* An end of the connection is an answer to <starttls/>, and to nothing else. */
+static void test_connect_connection_ends(void **state)
+{
+	(void)state;
+	begin_starttls();
+	feed(BACKEND_OPEN "<stream:features/>");
+	assert_int_equal(negotiate_starttls(n)->answer, NEG_ANSWER_NONE);
+	negotiate_close(n);
+	assert_int_equal(negotiate_starttls(n)->answer, NEG_ANSWER_CLOSED);
+	assert_true(negotiate_is_failed(n));
+	end(NULL);
+	begin_starttls();
+	feed(BACKEND_OPEN);
+	negotiate_close(n);
+	assert_false(negotiate_starttls(n)->sent);
+	assert_int_equal(negotiate_starttls(n)->answer, NEG_ANSWER_NONE);
+}
+
+/* Direct TLS: not a byte before the handshake, and its end is no answer to <starttls/>. */
+static void test_connect_direct_tls(void **state)
+{
+	const struct neg_connect_params params = {
+	    .content_ns = XMPP_NS_CLIENT, .direct_tls = true, .header = OPEN, .header_len = strlen(OPEN)};
+
+	(void)state;
+	n = negotiate_connect_new(&params);
+	expect_nothing();
+	assert_true(negotiate_in_handshake(n));
+	assert_false(negotiate_awaits_tls(n));
+	negotiate_injected(n);
+	assert_int_equal(next(NEG_FAIL).reason, REASON_INTERNAL);
+	expect_nothing();
+	end(NULL);
+	n = negotiate_connect_new(&params);
+	negotiate_secured(n, NULL);
+	assert_false(negotiate_in_handshake(n));
+	struct neg_action a = next(NEG_SEND);
+
+	assert_int_equal(a.len, strlen(OPEN));
+	assert_memory_equal(a.data, OPEN, a.len);
+	expect_nothing();
+}
+
+/* STRIP-9: a mechanism is not found within another one's name. */
+static void test_connect_mechanisms_are_words(void **state)
+{
+	(void)state;
+	begin_starttls();
+	feed(BACKEND_OPEN "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+			  "<mechanism>A-1</mechanism></mechanisms></stream:features>"
+			  "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	negotiate_secured(n, NULL);
+	new_parser();
+	feed(BACKEND_OPEN
+	     "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+	     "<mechanism>A-1-PLUS</mechanism><mechanism>SCRAM-A-1</mechanism></mechanisms></stream:features>");
+	assert_true(negotiate_is_ready(n));
+	assert_true(negotiate_starttls(n)->differs);
 }
 
 /* Without an end of the handshake there is no way to READY, whatever is said. */
@@ -445,6 +505,9 @@ int main(void)
 	    cmocka_unit_test_teardown(test_connect_peer_error, end),
 	    cmocka_unit_test_teardown(test_connect_starttls_questions, end),
 	    cmocka_unit_test_teardown(test_connect_starttls_not_offered, end),
+	    cmocka_unit_test_teardown(test_connect_connection_ends, end),
+	    cmocka_unit_test_teardown(test_connect_direct_tls, end),
+	    cmocka_unit_test_teardown(test_connect_mechanisms_are_words, end),
 	    cmocka_unit_test_teardown(test_connect_no_way_round_tls, end),
 	    cmocka_unit_test_teardown(test_connect_injection, end),
 	    cmocka_unit_test_teardown(test_connect_odd_header, end),

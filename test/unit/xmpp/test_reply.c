@@ -122,10 +122,13 @@ static void test_what_a_backend_left_out(void **state)
 
 	(void)state;
 	strbuf_init(&out, 4096);
-	reply_features_pre10(&out, "stream", false);
+	reply_features_pre10(&out, "stream", false, false);
 	check(&out, "<stream:features><auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>");
-	reply_features_pre10(&out, "", false);
+	reply_features_pre10(&out, "", false, false);
 	check(&out, "<features xmlns='" STREAMS "'><auth xmlns='http://jabber.org/features/iq-auth'/></features>");
+	reply_features_pre10(&out, "s", true, true);
+	check(&out, "<s:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><dialback "
+		    "xmlns='urn:xmpp:features:dialback'/></s:features>");
 	reply_limits(&out, &limits);
 	check(&out, "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>18446744073709551615</max-bytes></limits>");
 	limits = (struct stream_limits){.max_bytes = 1, .idle_seconds = 2};
@@ -139,12 +142,38 @@ static void test_what_a_backend_left_out(void **state)
 	strbuf_fini(&out);
 }
 
+static void test_dialback_error(void **state)
+{
+	const struct dialback_error result = {
+	    .name = "result", .from = "a<'", .to = "b.example", .type = "cancel", .condition = "item-not-found"};
+	const struct dialback_error verify = {.name = "verify",
+					      .from = "a.example",
+					      .to = "b.example",
+					      .id = "\"&",
+					      .type = "wait",
+					      .condition = "resource-constraint"};
+	struct strbuf out;
+
+	(void)state;
+	strbuf_init(&out, 4096);
+	reply_dialback_error(&out, &result);
+	check(&out, "<db:result xmlns:db='jabber:server:dialback' from='b.example' to='a&lt;&apos;' "
+		    "type='error'><error type='cancel'><item-not-found "
+		    "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>");
+	reply_dialback_error(&out, &verify);
+	check(&out, "<db:verify xmlns:db='jabber:server:dialback' from='b.example' to='a.example' id='&quot;&amp;' "
+		    "type='error'><error type='wait'><resource-constraint "
+		    "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:verify>");
+	strbuf_fini(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_negotiation),     cmocka_unit_test(test_sasl_failure),
 	    cmocka_unit_test(test_stream_error),    cmocka_unit_test(test_silent_reasons),
 	    cmocka_unit_test(test_stream_error_as), cmocka_unit_test(test_what_a_backend_left_out),
+	    cmocka_unit_test(test_dialback_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,9 @@ static void take_action(struct run *r, const struct neg_action *a)
 	case NEG_READY:
 		log_line(&r->seen, "ready");
 		break;
+	case NEG_NAMELESS:
+		log_line(&r->seen, "nameless");
+		break;
 	case NEG_FAIL:
 		log_word(r, "fail", reason_info(a->reason)->word);
 		break;
@@ -159,96 +162,7 @@ static void feed_negotiator(struct run *r, const char *data, size_t len)
 		strbuf_clear(&r->input);
 }
 
-/* The inspector's own stream id is random: 32 hex digits behind id=' become a star. */
-static void log_reply(struct run *r, char channel, const char *data, size_t len)
-{
-	const char *id = memmem(data, len, " id='", 5);
-
-	if (id && strspn(id + 5, "0123456789abcdef") == 32) {
-		size_t before = (size_t)(id + 5 - data);
-
-		log_bytes(&r->seen, channel, data, before);
-		log_bytes(&r->seen, channel, "*", 1);
-		data += before + 32;
-		len -= before + 32;
-	}
-	log_bytes(&r->seen, channel, data, len);
-}
-
-static void op_pass(void *ctx, enum inspect_side from, const void *data, size_t len)
-{
-	assert_true(len > 0);
-	log_bytes(&((struct run *)ctx)->seen, from == INSPECT_INITIATOR ? 'R' : 'I', data, len);
-}
-
-static void op_reply(void *ctx, enum inspect_side to, const void *data, size_t len)
-{
-	log_reply(ctx, to == INSPECT_INITIATOR ? 'I' : 'R', data, len);
-}
-
-static const char *const ins_notes[] = {"note channel-binding", "note stanza-violation", "note identity-mismatch",
-					"note starttls-cut",    "note compression-cut",  "note credentials-exposed",
-					"note steering",        "note mechanism-refused"};
-_Static_assert(ARRAY_LEN(ins_notes) == INSPECT_NOTE_COUNT, "note without a word");
-
-static void op_note(void *ctx, enum inspect_note note)
-{
-	log_line(&((struct run *)ctx)->seen, ins_notes[note]);
-}
-
-static void op_authenticated(void *ctx, const char *method, const char *identity)
-{
-	char line[256];
-
-	(void)snprintf(line, sizeof(line), "%s %s", method, identity[0] ? identity : "-");
-	log_word(ctx, "auth", line);
-}
-
-static void op_closed(void *ctx, enum inspect_side side)
-{
-	log_word(ctx, "closed", side == INSPECT_INITIATOR ? "I" : "R");
-}
-
-static void op_blind(void *ctx)
-{
-	log_line(&((struct run *)ctx)->seen, "blind");
-}
-
-static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
-{
-	log_word(ctx, culprit == INSPECT_INITIATOR ? "fail I" : "fail R", reason_info(reason)->word);
-}
-
-static const struct inspect_ops ops = {.pass = op_pass,
-				       .reply = op_reply,
-				       .note = op_note,
-				       .authenticated = op_authenticated,
-				       .closed = op_closed,
-				       .blind = op_blind,
-				       .fail = op_fail};
-
-static void begin_inspector(struct run *r)
-{
-	const struct inspect_params params = {
-	    .content_ns = XMPP_NS_CLIENT,
-	    .domain = "im.example.com",
-	    .unauthenticated_limit = r->s->limit,
-	    .stanza_limit = r->s->stanza,
-	    .depth = 16,
-	    .auth_attempts = r->s->attempts,
-	    .strip_compression = !r->s->keep_compression,
-	    .idle_seconds = r->s->idle,
-	    .mechanisms_refused = r->s->refused,
-	    .mechanisms_refused_count = r->s->refused_count,
-	    .monitor = r->s->monitor,
-	    .initiator_header = r->s->header.data,
-	    .initiator_header_len = r->s->header.len,
-	    .ops = &ops,
-	    .ctx = r,
-	};
-
-	r->ins = inspect_new(&params);
-}
+#include "transcript_inspect.h"
 
 static void begin_negotiator(struct run *r)
 {
@@ -257,12 +171,18 @@ static void begin_negotiator(struct run *r)
 	const struct neg_accept_params accept = {.content_ns = ns,
 						 .default_domain = s->default_domain[0] ? s->default_domain : NULL,
 						 .direct_tls = s->direct_tls,
+						 .outbound = s->outbound,
 						 .hosts = hosts,
+						 .is_own = hosts,
 						 .new_id = new_id,
 						 .log_state = log_state,
 						 .ctx = r};
 	const struct neg_connect_params connect = {.content_ns = ns,
 						   .tls = s->starttls ? NEG_TLS_STARTTLS : NEG_TLS_NEVER,
+						   .direct_tls = s->direct_tls,
+						   .remote = s->remote[0] ? s->remote : NULL,
+						   .first_header = s->first_header.data,
+						   .first_header_len = s->first_header.len,
 						   .header = s->header.data,
 						   .header_len = s->header.len,
 						   .strip_compression = !s->keep_compression,
@@ -354,11 +274,60 @@ static void do_step(struct run *r, const struct step *step, size_t cut)
 	case STEP_END:
 		do_end(r, text);
 		break;
+	case STEP_DECIDE:
+		inspect_pair_decide(r->ins, pair_from_word(text));
+		break;
 	default:
 		fail_msg("no such step");
 	}
 	if (r->n)
 		drain(r);
+}
+
+static void starttls_words(const struct neg_starttls *f, struct strbuf *out)
+{
+	static const char *const answers[] = {"none", "proceed", "failure", "error", "closed", "silence", "garbage"};
+	_Static_assert(ARRAY_LEN(answers) == NEG_ANSWERS, "answer without a word");
+	const struct {
+		bool is;
+		const char *word;
+	} words[] = {{f->sent, "sent "},         {f->features, "features "}, {f->advertised, "advertised "},
+		     {f->required, "required "}, {f->mangled, "mangled "},   {f->version, "version "},
+		     {f->differs, "differs "}};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strbuf_puts(out, words[i].is ? words[i].word : "");
+	strbuf_puts(out, answers[f->answer]);
+}
+
+static void features_words(const struct features *f, struct strbuf *out)
+{
+	strbuf_puts(out, f == NULL ? "none" : f->dialback ? "dialback" : f->iq_auth ? "iq-auth" : "others");
+}
+
+static void check_asked(struct run *r, const struct asked *a, int line)
+{
+	struct strbuf seen;
+
+	strbuf_init(&seen, 1024);
+	if (strcmp(a->question, "starttls") == 0)
+		starttls_words(negotiate_starttls(r->n), &seen);
+	else if (strcmp(a->question, "features") == 0)
+		features_words(negotiate_features(r->n), &seen);
+	else if (strcmp(a->question, "domain") == 0)
+		strbuf_puts(&seen, negotiate_domain(r->n));
+	else if (strcmp(a->question, "local") == 0)
+		strbuf_puts(&seen, negotiate_local(r->n));
+	else if (strcmp(a->question, "id") == 0)
+		strbuf_puts(&seen, negotiate_own_id(r->n));
+	else if (strcmp(a->question, "error") == 0)
+		strbuf_puts(&seen, xmpp_error_name(negotiate_peer_error(r->n)));
+	else
+		fail_msg("no question %s", a->question);
+	if (strcmp(strbuf_text(&seen), a->answer) != 0)
+		fail_msg("%s: %s: behind line %d: %s is \"%s\", not \"%s\"", r->s->file, r->s->name, line, a->question,
+			 strbuf_text(&seen), a->answer);
+	strbuf_fini(&seen);
 }
 
 static void check_step(struct run *r, const struct step *step, size_t cut)
@@ -372,6 +341,8 @@ static void check_step(struct run *r, const struct step *step, size_t cut)
 	if (step->state[0] && strcmp(step->state, negotiate_state(r->n)) != 0)
 		fail_msg("%s: %s: behind line %d: state %s, not %s", s->file, s->name, step->line,
 			 negotiate_state(r->n), step->state);
+	for (size_t i = 0; i < step->asked_count; i++)
+		check_asked(r, &step->asked[i], step->line);
 	if (step->wants && inspect_wants(r->ins, INSPECT_INITIATOR) != (step->wants == 'f'))
 		fail_msg("%s: %s: behind line %d, split at %zd: initiator is %s", s->file, s->name, step->line,
 			 (ssize_t)cut, step->wants == 'f' ? "held" : "free");

@@ -4,10 +4,11 @@
 #define TEST_XMPP_TRANSCRIPT_SCRIPT_H
 
 #define STEPS_MAX 64
-#define LETS_MAX 64
+#define LETS_MAX 256
+#define PAIRS_MAX 8
 #define TEXT_MAX (4u * 1024u * 1024u)
 
-enum step_kind { STEP_BEGIN, STEP_I, STEP_R, STEP_TLS, STEP_TIMEOUT, STEP_BEGUN, STEP_REFUSE, STEP_END };
+enum step_kind { STEP_BEGIN, STEP_I, STEP_R, STEP_TLS, STEP_TIMEOUT, STEP_BEGUN, STEP_REFUSE, STEP_END, STEP_DECIDE };
 enum mode { MODE_ACCEPT, MODE_CONNECT, MODE_INSPECT };
 
 struct log {
@@ -22,14 +23,29 @@ struct step {
 	struct log expect;
 	char wants; /* 'h' held, 'f' free, 0 not asked */
 	char state[24];
+	struct asked {
+		char question[64], answer[160];
+	} asked[4]; /* of the negotiator */
+	size_t asked_count;
+};
+
+/* What the session says of a pair of domains, or by which id the responder knows a stream. */
+struct answer {
+	char what[160];
+	char answer[64];
 };
 
 struct scenario {
 	char file[64], name[96];
 	enum mode mode;
 	bool server, direct_tls, starttls, no_split, keep_compression;
-	char default_domain[64];
-	struct strbuf header;
+	bool outbound;
+	char default_domain[64], remote[64];
+	char domain[64], from[64]; /* of the inspected header: to, and between servers from */
+	bool far_is_remote;
+	struct answer pair[PAIRS_MAX], known[PAIRS_MAX];
+	size_t pairs, ids;
+	struct strbuf header, first_header;
 	unsigned attempts, idle;
 	size_t limit, stanza;
 	bool monitor;
@@ -152,6 +168,42 @@ static void add_refused(struct scenario *s, const char *name)
 	s->refused[s->refused_count++] = mem_strdup(name);
 }
 
+/* "FROM TO WORD" and "ID OURS": the last word is the answer to what stands before it. */
+static void add_answer(struct answer *list, size_t *count, const char *rest)
+{
+	const char *last = strrchr(rest, ' ');
+
+	assert_non_null(last);
+	assert_true(*count < PAIRS_MAX);
+	(void)snprintf(list[*count].what, sizeof(list->what), "%.*s", (int)(last - rest), rest);
+	(void)snprintf(list[(*count)++].answer, sizeof(list->answer), "%s", last + 1);
+}
+
+static const char *find_answer(const struct answer *list, size_t count, const char *what)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i].what, what) == 0)
+			return list[i].answer;
+	return NULL;
+}
+
+static bool read_inspect_param(struct scenario *s, const char *word, const char *rest)
+{
+	if (strcmp(word, "domain") == 0)
+		(void)snprintf(s->domain, sizeof(s->domain), "%s", rest);
+	else if (strcmp(word, "from") == 0)
+		(void)snprintf(s->from, sizeof(s->from), "%s", rest);
+	else if (strcmp(word, "far-is-remote") == 0)
+		s->far_is_remote = true;
+	else if (strcmp(word, "say") == 0)
+		add_answer(s->pair, &s->pairs, rest);
+	else if (strcmp(word, "known-as") == 0)
+		add_answer(s->known, &s->ids, rest);
+	else
+		return false;
+	return true;
+}
+
 static bool read_param(struct scenario *s, const char *word, const char *rest)
 {
 	if (strcmp(word, "mode") == 0)
@@ -164,6 +216,12 @@ static bool read_param(struct scenario *s, const char *word, const char *rest)
 		s->direct_tls = true;
 	else if (strcmp(word, "starttls") == 0)
 		s->starttls = true;
+	else if (strcmp(word, "outbound") == 0)
+		s->outbound = true;
+	else if (strcmp(word, "remote") == 0)
+		(void)snprintf(s->remote, sizeof(s->remote), "%s", rest);
+	else if (strcmp(word, "first-header") == 0)
+		expand(&s->first_header, rest);
 	else if (strcmp(word, "split") == 0)
 		s->no_split = strcmp(rest, "never") == 0;
 	else if (strcmp(word, "keep-compression") == 0)
@@ -185,7 +243,7 @@ static bool read_param(struct scenario *s, const char *word, const char *rest)
 	else if (strcmp(word, "header") == 0)
 		strbuf_clear(&s->header), expand(&s->header, rest);
 	else
-		return false;
+		return read_inspect_param(s, word, rest);
 	return true;
 }
 
@@ -200,6 +258,7 @@ static const struct {
     {"timeout-begun", STEP_BEGUN},
     {"refuse", STEP_REFUSE},
     {"end", STEP_END},
+    {"decide", STEP_DECIDE},
 };
 
 static bool read_input(struct scenario *s, const char *word, const char *rest, int line)
@@ -211,6 +270,15 @@ static bool read_input(struct scenario *s, const char *word, const char *rest, i
 		}
 	}
 	return false;
+}
+
+static void add_asked(struct step *step, const char *question, const char *answer)
+{
+	assert_true(step->asked_count < ARRAY_LEN(step->asked));
+	struct asked *a = &step->asked[step->asked_count++];
+
+	(void)snprintf(a->question, sizeof(a->question), "%s", question);
+	(void)snprintf(a->answer, sizeof(a->answer), "%s", answer);
 }
 
 static void read_expectation(struct scenario *s, const char *word, const char *rest, const char *whole)
@@ -227,6 +295,8 @@ static void read_expectation(struct scenario *s, const char *word, const char *r
 		step->wants = word[0];
 	} else if (strcmp(word, "state") == 0) {
 		(void)snprintf(step->state, sizeof(step->state), "%s", rest);
+	} else if (strncmp(word, "expect-", 7) == 0) {
+		add_asked(step, word + 7, rest);
 	} else {
 		log_line(&step->expect, whole);
 	}
@@ -240,7 +310,9 @@ static void scenario_init(struct scenario *s, const char *file, const char *name
 	s->attempts = 3;
 	s->limit = 16384;
 	s->stanza = 65536;
+	(void)snprintf(s->domain, sizeof(s->domain), "im.example.com");
 	strbuf_init(&s->header, TEXT_MAX);
+	strbuf_init(&s->first_header, TEXT_MAX);
 	expand(&s->header, "${OPEN}");
 	add_step(s, STEP_BEGIN, 0, "");
 }
@@ -254,6 +326,7 @@ static void scenario_fini(struct scenario *s)
 	for (size_t i = 0; i < s->refused_count; i++)
 		mem_free(s->refused[i]);
 	strbuf_fini(&s->header);
+	strbuf_fini(&s->first_header);
 }
 
 #endif

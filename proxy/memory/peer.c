@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names of the values of peer memory, and which observations can be taken: one comes from a worker, which meets the
+ * network, so that nothing in it is believed before it was looked at, not even that a bool is one.
+ */
+#include "memory/peer.h"
+
+#include <string.h>
+
+#include "base/array.h"
+#include "xmpp/header.h"
+
+static const char *const service_names[] = {[PEER_C2S] = "c2s", [PEER_S2S] = "s2s"};
+_Static_assert(ARRAY_LEN(service_names) == PEER_SERVICES, "service without a name");
+static const char *const method_names[] = {[PEER_METHOD_NONE] = "none",
+					   [PEER_METHOD_DIALBACK] = "dialback",
+					   [PEER_METHOD_FINGERPRINT] = "fingerprint",
+					   [PEER_METHOD_PKIX] = "pkix"};
+_Static_assert(ARRAY_LEN(method_names) == PEER_METHODS, "method without a name");
+_Static_assert(PEER_DOMAIN_SIZE == XMPP_DOMAIN_SIZE, "every normalised domain fits");
+
+const char *peer_service_name(enum peer_service service)
+{
+	return (unsigned)service < PEER_SERVICES ? service_names[service] : "unknown";
+}
+
+const char *peer_method_name(enum peer_method method)
+{
+	return (unsigned)method < PEER_METHODS ? method_names[method] : "unknown";
+}
+
+const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256,
+						const char *spki_sha256)
+{
+	const struct peer_certificate *same_key = NULL;
+
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++) {
+		const struct peer_certificate *c = &memory->certificate[i];
+
+		if (strcmp(c->sha256, sha256) == 0)
+			return c;
+		if (!same_key && strcmp(c->spki_sha256, spki_sha256) == 0)
+			same_key = c;
+	}
+	return same_key;
+}
+
+static bool is_flag(const bool *at)
+{
+	unsigned char byte;
+
+	memcpy(&byte, at, 1);
+	return byte <= 1;
+}
+
+static bool ends(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+bool peer_domain_valid(const char *domain)
+{
+	char normal[XMPP_DOMAIN_SIZE];
+
+	return domain_normalise(domain, normal) && strcmp(normal, domain) == 0;
+}
+
+bool peer_version_valid(int64_t version)
+{
+	return version == 0 || (version >= 10 && version <= 13);
+}
+
+bool peer_digest_valid(const char *hex)
+{
+	return strspn(hex, "0123456789abcdef") == 64 && hex[64] == '\0';
+}
+
+static bool certificate_valid(const struct peer_certificate *c)
+{
+	return is_flag(&c->accepted) && ends(c->sha256, sizeof(c->sha256)) &&
+	       ends(c->spki_sha256, sizeof(c->spki_sha256)) && ends(c->subject, sizeof(c->subject)) &&
+	       ends(c->issuer, sizeof(c->issuer)) && ends(c->endpoint, sizeof(c->endpoint)) &&
+	       peer_digest_valid(c->sha256) && peer_digest_valid(c->spki_sha256);
+}
+
+bool peer_observation_valid(const struct peer_observation *seen)
+{
+	const bool *flags[] = {&seen->inbound,  &seen->tls,    &seen->offered,
+			       &seen->required, &seen->direct, &seen->has_certificate};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (!is_flag(flags[i]))
+			return false;
+	return ends(seen->domain, sizeof(seen->domain)) && peer_domain_valid(seen->domain) &&
+	       (unsigned)seen->service < PEER_SERVICES && (unsigned)seen->method < PEER_METHODS && seen->when >= 0 &&
+	       seen->when <= PEER_TIME_MAX && peer_version_valid(seen->version) &&
+	       (!seen->has_certificate || certificate_valid(&seen->certificate));
+}

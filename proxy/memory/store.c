@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing what was seen. An observation is merged into what is known and written back: flags only ever come, the best
+ * stays the best, and what was seen last is what was seen last by the clock, in whatever order observations arrive.
+ * Invariants: at most `max` pairs and PEER_CERTIFICATES certificates of each; a batch that fails is gone as a whole, so
+ * that the database is always as it was at some commit.
+ */
+#include "memory/store.h"
+
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/array.h"
+#include "memory/store_private.h"
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t greater(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* SQLite may have rolled back itself. */
+static int drop_batch(struct peer_store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		(void)peer_store_run(store, STATEMENT_ROLLBACK, NULL);
+	store->batch = false;
+	(void)peer_store_recount(store, NULL);
+	return -1;
+}
+
+static int begin(struct peer_store *store, struct errbuf *err)
+{
+	if (store->batch)
+		return 0;
+	if (peer_store_run(store, STATEMENT_BEGIN, err) < 0)
+		return -1;
+	store->batch = true;
+	return 0;
+}
+
+/* What is written into a file without a name nobody will ever read. */
+static int check_place(const struct peer_store *store, struct errbuf *err)
+{
+	struct stat st;
+
+	if (stat(store->path, &st) == 0 && st.st_dev == store->device && st.st_ino == store->inode)
+		return 0;
+	errbuf_set(err, "%s: was moved or deleted while it was in use", store->path);
+	return -1;
+}
+
+int peer_store_commit(struct peer_store *store, struct errbuf *err)
+{
+	if (!store->batch)
+		return 0;
+	if (check_place(store, err) < 0 || peer_store_run(store, STATEMENT_COMMIT, err) < 0)
+		return drop_batch(store);
+	store->batch = false;
+	return 0;
+}
+
+static void merge_peer(struct peer_memory *known, const struct peer_observation *seen)
+{
+	known->first_seen = known->known ? lesser(known->first_seen, seen->when) : seen->when;
+	known->tls |= seen->tls;
+	known->offered |= seen->offered && !seen->inbound;
+	known->required |= seen->required && !seen->inbound;
+	known->direct |= seen->direct && !seen->inbound;
+	if (seen->version > known->best_version)
+		known->best_version = seen->version;
+	if (seen->method > known->best_method)
+		known->best_method = seen->method;
+	if (seen->when >= known->last_seen) {
+		known->last_seen = seen->when;
+		known->last_version = seen->version;
+		known->last_method = seen->method;
+	}
+}
+
+static int put_peer(struct peer_store *store, const struct peer_observation *seen, const struct peer_memory *known,
+		    struct errbuf *err)
+{
+	const int64_t numbers[] = {known->first_seen, known->last_seen, known->tls,          known->offered,
+				   known->required,   known->direct,    known->best_version, known->last_version};
+	enum store_statement put = STATEMENT_PEER_PUT;
+	int at = 1;
+
+	peer_store_bind_text(store, put, at++, seen->domain);
+	peer_store_bind_text(store, put, at++, peer_service_name(seen->service));
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		peer_store_bind_number(store, put, at++, numbers[i]);
+	peer_store_bind_text(store, put, at++, peer_method_name(known->best_method));
+	peer_store_bind_text(store, put, at, peer_method_name(known->last_method));
+	return peer_store_run(store, put, err);
+}
+
+static const struct peer_certificate *known_certificate(const struct peer_memory *known, const char *sha256)
+{
+	for (size_t i = 0; i < known->certificate_count; i++)
+		if (strcmp(known->certificate[i].sha256, sha256) == 0)
+			return &known->certificate[i];
+	return NULL;
+}
+
+static void merge_certificate(struct peer_certificate *out, const struct peer_memory *known,
+			      const struct peer_observation *seen)
+{
+	const struct peer_certificate *old = known_certificate(known, seen->certificate.sha256);
+
+	*out = seen->certificate;
+	out->first_seen = out->last_seen = seen->when;
+	/* The first one ever seen is what a later one is compared with. */
+	out->accepted |= known->certificate_count == 0;
+	if (!old)
+		return;
+	out->accepted |= old->accepted;
+	out->first_seen = lesser(old->first_seen, seen->when);
+	out->last_seen = greater(old->last_seen, seen->when);
+	if (seen->when < old->last_seen)
+		memcpy(out->endpoint, old->endpoint, sizeof(out->endpoint));
+}
+
+static void bind_pair(struct peer_store *store, enum store_statement which, const struct peer_observation *seen)
+{
+	peer_store_bind_text(store, which, 1, seen->domain);
+	peer_store_bind_text(store, which, 2, peer_service_name(seen->service));
+}
+
+static int trim_certificates(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
+{
+	bind_pair(store, STATEMENT_CERTIFICATE_TRIM, seen);
+	peer_store_bind_text(store, STATEMENT_CERTIFICATE_TRIM, 3, seen->certificate.sha256);
+	peer_store_bind_number(store, STATEMENT_CERTIFICATE_TRIM, 4, PEER_CERTIFICATES - 1);
+	return peer_store_run(store, STATEMENT_CERTIFICATE_TRIM, err);
+}
+
+static int put_certificate(struct peer_store *store, const struct peer_observation *seen,
+			   const struct peer_certificate *c, struct errbuf *err)
+{
+	const char *texts[] = {c->sha256, c->spki_sha256, c->subject, c->issuer, c->endpoint};
+	const int64_t numbers[] = {c->not_after, c->first_seen, c->last_seen, c->accepted};
+	enum store_statement put = STATEMENT_CERTIFICATE_PUT;
+	int at = 3;
+
+	bind_pair(store, put, seen);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		peer_store_bind_text(store, put, at++, texts[i]);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		peer_store_bind_number(store, put, at++, numbers[i]);
+	return peer_store_run(store, put, err);
+}
+
+static int remember_certificate(struct peer_store *store, const struct peer_observation *seen,
+				const struct peer_memory *known, struct errbuf *err)
+{
+	struct peer_certificate merged;
+
+	merge_certificate(&merged, known, seen);
+	if (put_certificate(store, seen, &merged, err) < 0)
+		return -1;
+	return known->certificate_count == PEER_CERTIFICATES ? trim_certificates(store, seen, err) : 0;
+}
+
+/* Certificates first: it is the pair that says which. */
+static int forget_oldest(struct peer_store *store, const struct peer_observation *spared, struct errbuf *err)
+{
+	static const enum store_statement forget[] = {STATEMENT_OLDEST_CERTIFICATES, STATEMENT_OLDEST_PEER};
+
+	for (size_t i = 0; i < ARRAY_LEN(forget); i++) {
+		bind_pair(store, forget[i], spared);
+		if (peer_store_run(store, forget[i], err) < 0)
+			return -1;
+	}
+	store->count--;
+	return 0;
+}
+
+static int merge(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
+{
+	struct peer_memory known;
+	bool is_new;
+
+	if (peer_store_get(store, seen->domain, seen->service, &known, err) < 0)
+		return -1;
+	is_new = !known.known;
+	merge_peer(&known, seen);
+	if (put_peer(store, seen, &known, err) < 0)
+		return -1;
+	if (seen->has_certificate && remember_certificate(store, seen, &known, err) < 0)
+		return -1;
+	store->count += is_new;
+	return is_new && store->count > store->max ? forget_oldest(store, seen, err) : 0;
+}
+
+int peer_store_observe(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
+{
+	if (begin(store, err) < 0 || merge(store, seen, err) < 0)
+		return drop_batch(store);
+	return 0;
+}
+
+/* Runs a statement about one domain; *changed_out: rows. */
+static int run_for_domain(struct peer_store *store, enum store_statement which, const char *domain,
+			  unsigned *changed_out, struct errbuf *err)
+{
+	peer_store_bind_text(store, which, 1, domain);
+	if (peer_store_run(store, which, err) < 0)
+		return -1;
+	if (changed_out)
+		*changed_out = (unsigned)sqlite3_changes(store->db);
+	return 0;
+}
+
+int peer_store_accept(struct peer_store *store, const char *domain, unsigned *count_out, struct errbuf *err)
+{
+	*count_out = 0;
+	if (begin(store, err) < 0 || run_for_domain(store, STATEMENT_CERTIFICATE_ACCEPT, domain, count_out, err) < 0)
+		return drop_batch(store);
+	return peer_store_commit(store, err);
+}
+
+int peer_store_forget(struct peer_store *store, const char *domain, unsigned *count_out, struct errbuf *err)
+{
+	*count_out = 0;
+	if (begin(store, err) < 0 || run_for_domain(store, STATEMENT_CERTIFICATE_FORGET, domain, NULL, err) < 0 ||
+	    run_for_domain(store, STATEMENT_PEER_FORGET, domain, count_out, err) < 0)
+		return drop_batch(store);
+	store->count -= *count_out;
+	return peer_store_commit(store, err);
+}

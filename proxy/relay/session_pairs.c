@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pairs of domains on a stream between servers: which may be asked for at all, and what is recorded of them. The pair
+ * of the stream's own header was judged when the stream was routed; every further one is held against policy and
+ * against the certificate by itself (DB-3, 7, 8, 14), and a header that named nobody gets its domain here (NEG-39).
+ */
+#include "relay/session_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* The stream leads to one backend: a domain that lives on another one is not on it. */
+static bool is_hosted_here(const struct session *s, const char *domain)
+{
+	const struct config_domain *d = config_find_domain(s->config, domain);
+	if (d == NULL)
+		return false;
+	return addr_equal(config_backend_address(d, s->role), config_backend_address(s->domain, s->role));
+}
+
+/* What holds for the stream while `f` is looked at or recorded instead of its own remote domain. */
+struct aside {
+	struct remote *remote;
+	char *from, *to;
+};
+
+static void step_aside(struct session *s, struct aside *before, const char *from, const char *to)
+{
+	*before = (struct aside){.remote = s->remote, .from = s->from, .to = s->to};
+	s->from = mem_strdup(from);
+	s->to = mem_strdup(to);
+}
+
+static void step_back(struct session *s, const struct aside *before)
+{
+	mem_free(s->from);
+	mem_free(s->to);
+	s->from = before->from;
+	s->to = before->to;
+	if (s->remote != before->remote)
+		session_remote_free(s);
+	s->remote = before->remote;
+}
+
+static void consider(struct session *s, const char *domain)
+{
+	s->remote = NULL;
+	session_remote_set(s, domain);
+	session_remote_judge(s);
+}
+
+/*
+ * A further domain on a connection: by its own policy and what the certificate proves of it. Memory is not asked; where
+ * that would decide, only a certificate that verifies will do.
+ */
+static enum inspect_pair judge_further(struct session *s, const char *from, const char *to)
+{
+	struct aside before;
+	step_aside(s, &before, from, to);
+	consider(s, from);
+	struct verdict verdict = session_verdict(s);
+	if (verdict.allow) {
+		session_object(s, verdict.reason);
+		session_remote_events(s);
+	} else {
+		session_record(s, "stream-refused", 2, verdict.reason, NULL);
+	}
+	step_back(s, &before);
+	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
+}
+
+static void named_late(struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	session_remote_events(s);
+	if (verdict.allow)
+		session_object(s, verdict.reason);
+	else
+		session_record(s, "stream-refused", 2, verdict.reason, NULL);
+	if (verdict.allow || verdict.reason == REASON_CERTIFICATE_CHANGED)
+		session_remote_observe(s);
+	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
+	session_relay_settle(s);
+}
+
+static enum inspect_pair inbound_pair(struct session *s, const char *from, const char *to)
+{
+	if (config_find_domain(s->config, from) != NULL)
+		return INSPECT_PAIR_OWN;
+	if (!is_hosted_here(s, to))
+		return INSPECT_PAIR_NOT_HOSTED;
+	if (s->remote != NULL)
+		return strcmp(s->remote->domain, from) == 0 ? INSPECT_PAIR_ALLOW : judge_further(s, from, to);
+	mem_free(s->from);
+	s->from = mem_strdup(from);
+	session_remote_set(s, from);
+	session_remote_judge(s);
+	session_remote_recall(s, named_late);
+	return INSPECT_PAIR_WAIT;
+}
+
+/* A target beside the one that was resolved and verified would have to be both again: it gets a connection of its own.
+ */
+static enum inspect_pair outbound_pair(struct session *s, const char *from, const char *to)
+{
+	if (config_find_domain(s->config, from) == NULL)
+		return INSPECT_PAIR_NOT_OURS;
+	return strcmp(s->remote->domain, to) == 0 ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
+}
+
+enum inspect_pair session_pair(struct session *s, const char *from, const char *to)
+{
+	return role_is_inbound(s->role) ? inbound_pair(s, from, to) : outbound_pair(s, from, to);
+}
+
+static void log_pair(const struct session *s, const char *from, const char *to, const char *what)
+{
+	log_debug("stream %s: the pair %s, %s %s", s->id, from, to, what);
+}
+
+static bool is_own_pair(const struct session *s, const char *from, const char *to)
+{
+	char a[XMPP_DOMAIN_SIZE], b[XMPP_DOMAIN_SIZE];
+	bool same_from = s->from == NULL || (jid_domain(s->from, a) && strcmp(a, from) == 0);
+	bool same_to = s->to == NULL || (jid_domain(s->to, b) && strcmp(b, to) == 0);
+	return same_from && same_to;
+}
+
+/* The stream's own pair is in its records; each further one gets one of its own. */
+void session_pair_proven(struct session *s, const char *from, const char *to, bool external)
+{
+	struct aside before;
+	char method[sizeof(s->auth_method)];
+	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
+	if (is_own_pair(s, from, to))
+		return;
+	step_aside(s, &before, from, to);
+	if (role_is_inbound(s->role))
+		consider(s, from);
+	memcpy(method, s->auth_method, sizeof(method));
+	char *identity = s->auth_identity;
+	snprintf(s->auth_method, sizeof(s->auth_method), "%s", external ? "EXTERNAL" : "dialback");
+	s->auth_identity = mem_strdup(from);
+	session_record(s, "stream-established", 0, REASON_NONE, NULL);
+	mem_free(s->auth_identity);
+	s->auth_identity = identity;
+	memcpy(s->auth_method, method, sizeof(method));
+	step_back(s, &before);
+}
+
+/* DB-9: somebody may have tried to pass for that domain. Policy's own refusals have been recorded. */
+void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason)
+{
+	struct aside before;
+	log_pair(s, from, to, "is refused");
+	if (reason != REASON_DIALBACK_FAILED)
+		return;
+	step_aside(s, &before, from, to);
+	session_record(s, "stanza-violation", 2, reason, NULL);
+	step_back(s, &before);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The remote domain of a stream: what policy asks of it, what is remembered of it, what its certificate proves, and
+ * what of all that the record must say. Either direction; nothing here knows how the connection came about. Invariants:
+ * the policy is that of the moment the stream was routed; memory is asked once a stream and never guessed.
+ */
+#include "relay/session_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+static int64_t now_s(void)
+{
+	return clock_real_us() / 1000000;
+}
+
+static enum peer_service service_of(const struct session *s)
+{
+	return role_is_s2s(s->role) ? PEER_S2S : PEER_C2S;
+}
+
+void session_remote_set(struct session *s, const char *domain)
+{
+	session_remote_free(s);
+	s->remote = mem_zalloc(sizeof(*s->remote));
+	snprintf(s->remote->domain, sizeof(s->remote->domain), "%s", domain);
+	policy_for_peer(&s->remote->policy, s->config, s->role, s->remote->domain, now_s());
+}
+
+void session_remote_stop(struct session *s)
+{
+	struct remote *r = s->remote;
+	const struct peer_recall *recall = &s->engine->p.recall;
+	if (r == NULL)
+		return;
+	if (r->memory_ticket != 0)
+		recall->forget(recall->ctx, r->memory_ticket);
+	r->memory_ticket = 0;
+	lookup_cancel(&r->lookup);
+	race_free(&r->race);
+}
+
+void session_remote_free(struct session *s)
+{
+	struct remote *r = s->remote;
+	if (r == NULL)
+		return;
+	session_remote_stop(s);
+	s->remote = NULL;
+	mem_free(r->memory);
+	mem_free(r->candidates);
+	mem_free(r->identity);
+	mem_free(r->why);
+	tls_certificate_free(&r->certificate);
+	mem_free(r);
+}
+
+static void remembered(void *ctx, bool ok, const struct peer_memory *memory)
+{
+	struct session *s = ctx;
+	struct remote *r = s->remote;
+	struct leg_io *io = s->engine->io;
+	r->memory_ticket = 0;
+	r->memory_ok = ok;
+	mem_free(r->memory);
+	r->memory = ok ? mem_dup(memory, sizeof(*memory)) : mem_zalloc(sizeof(*r->memory));
+	r->recalled(s);
+	leg_io_flush(io);
+}
+
+void session_remote_recall(struct session *s, void (*then)(struct session *s))
+{
+	const struct peer_recall *recall = &s->engine->p.recall;
+	struct remote *r = s->remote;
+	r->recalled = then;
+	r->memory_ticket = recall->ask(recall->ctx, r->domain, service_of(s), remembered, s);
+}
+
+void session_remote_judge(struct session *s)
+{
+	struct remote *r = s->remote;
+	struct ssl_st *ssl = leg_ssl(s->leg[session_outer(s)]);
+	if (ssl == NULL)
+		return;
+	tls_certificate_free(&r->certificate);
+	mem_free(r->identity);
+	r->certificate = tls_certificate_read(ssl);
+	r->identity = mem_zalloc(sizeof(*r->identity));
+	tls_identify(r->identity, s->store, ssl, s->role, r->domain, &r->policy);
+}
+
+static const struct peer_certificate *known(const struct remote *r)
+{
+	return r->memory != NULL && r->certificate != NULL
+		   ? peer_memory_find(r->memory, r->certificate->sha256, r->certificate->spki_sha256)
+		   : NULL;
+}
+
+/* Not one that is remembered, though others are; or remembered from a stream that was refused for it. */
+static bool changed(const struct remote *r)
+{
+	if (r->certificate == NULL || r->memory == NULL || r->memory->certificate_count == 0)
+		return false;
+	const struct peer_certificate *before = known(r);
+	return before == NULL || !before->accepted;
+}
+
+void session_remote_facts(const struct session *s, struct leg_facts *facts)
+{
+	const struct remote *r = s->remote;
+	facts->outbound = !role_is_inbound(s->role);
+	facts->identity_verified = r->identity != NULL && r->identity->verified;
+	facts->min_version = policy_min_tls(r->policy.tls);
+	facts->stripped = s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
+	facts->changed = changed(r);
+	facts->refuse_change = s->config->policy.on_certificate_change == CERTIFICATE_CHANGE_REFUSE;
+	facts->memory_missing = !r->memory_ok;
+}
+
+static enum peer_method method_of(const struct remote *r)
+{
+	if (r->identity == NULL || !r->identity->verified)
+		return PEER_METHOD_NONE;
+	return strcmp(r->identity->method, "fingerprint") == 0 ? PEER_METHOD_FINGERPRINT : PEER_METHOD_PKIX;
+}
+
+static int version_of(const struct session *s)
+{
+	const struct tls_facts *tls = s->tls[session_outer(s)];
+	return tls != NULL ? tls->version_number : 0;
+}
+
+static void event(struct session *s, const char *action, int severity, const char *detail)
+{
+	char *before = s->detail;
+	s->detail = mem_strdup(detail);
+	session_record_event(s, action, severity);
+	mem_free(s->detail);
+	s->detail = before;
+}
+
+/* LOG-6: a renewal that verifies is news, one that nothing verifies a warning. */
+static void tell_certificate(struct session *s)
+{
+	const struct remote *r = s->remote;
+	if (!changed(r) || known(r) != NULL)
+		return;
+	bool verified = r->identity != NULL && r->identity->verified;
+	event(s, "certificate-changed", verified ? 1 : 2,
+	      verified ? "The certificate is not one that is remembered; it is verified."
+		       : "The certificate is not one that is remembered, and nothing verifies it.");
+}
+
+/* What the same peer did before and does no more (STRIP-7, 12; RFC 7457 section 2.2). */
+static void tell_downgrade(struct session *s)
+{
+	const struct remote *r = s->remote;
+	const struct peer_memory *m = r->memory;
+	char why[200];
+	int version = version_of(s);
+	if (m == NULL || !m->known)
+		return;
+	if (m->required && s->starttls_advertised && !s->starttls_required && !role_is_inbound(s->role))
+		event(s, "starttls-required-stripped", 2,
+		      "STARTTLS is offered without <required/>, which was there before.");
+	if (version < m->best_version) {
+		snprintf(why, sizeof(why), "TLS %d.%d was used with this peer before, now it is %s.",
+			 m->best_version / 10, m->best_version % 10, version == 0 ? "none" : "an older version");
+		event(s, "tls-downgraded", version == 0 ? 3 : 2, why);
+	} else if (method_of(r) < m->best_method && m->best_method > PEER_METHOD_DIALBACK) {
+		snprintf(why, sizeof(why), "This peer was verified by %s before, now it is not.",
+			 peer_method_name(m->best_method));
+		event(s, "tls-downgraded", 2, why);
+	}
+	if (r->resolved && m->direct && !r->direct_offered && !r->srv_secure)
+		event(s, "tls-downgraded", 2,
+		      "DNS announced direct TLS before, and no DNSSEC proves that it no longer does.");
+}
+
+void session_remote_events(struct session *s)
+{
+	struct remote *r = s->remote;
+	if (r == NULL)
+		return;
+	tell_certificate(s);
+	tell_downgrade(s);
+	if (r->policy.weak)
+		event(s, "weak-exception-used", 2,
+		      "A rule of peers that is weaker than the common policy decided this stream.");
+}
+
+static void put_certificate(struct peer_observation *seen, const struct remote *r)
+{
+	const struct tls_certificate *c = r->certificate;
+	struct peer_certificate *p = &seen->certificate;
+	if (c == NULL)
+		return;
+	seen->has_certificate = true;
+	snprintf(p->sha256, sizeof(p->sha256), "%s", c->sha256);
+	snprintf(p->spki_sha256, sizeof(p->spki_sha256), "%s", c->spki_sha256);
+	snprintf(p->subject, sizeof(p->subject), "%.255s", c->subject);
+	snprintf(p->issuer, sizeof(p->issuer), "%.255s", c->issuer);
+	p->not_after = c->not_after_s;
+	p->accepted = r->identity != NULL && r->identity->verified;
+	if (seen->inbound)
+		snprintf(p->endpoint, sizeof(p->endpoint), "inbound");
+	else
+		snprintf(p->endpoint, sizeof(p->endpoint), "%s:%u", r->candidate.target, r->candidate.port);
+}
+
+void session_remote_observe(struct session *s)
+{
+	const struct peer_recall *recall = &s->engine->p.recall;
+	struct peer_observation seen = {0};
+	struct remote *r = s->remote;
+	if (r == NULL)
+		return;
+	snprintf(seen.domain, sizeof(seen.domain), "%s", r->domain);
+	seen.service = service_of(s);
+	seen.when = now_s();
+	seen.inbound = role_is_inbound(s->role);
+	seen.version = version_of(s);
+	seen.tls = seen.version != 0;
+	seen.offered = !seen.inbound && s->starttls_advertised;
+	seen.required = !seen.inbound && s->starttls_required;
+	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
+	seen.method = method_of(r);
+	put_certificate(&seen, r);
+	recall->observe(recall->ctx, &seen);
+	mem_free(r->memory);
+	r->memory = NULL;
+}
+
+/* Policy has the answer of memory: on to the backend, or the end. */
+static void inbound_recalled(struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	if (!verdict.allow) {
+		session_remote_refused(s, verdict.reason);
+		return;
+	}
+	/* A plaintext stream may still become TLS: its first element tells (session_relay.c). */
+	if (leg_is_secured(s->leg[LEG_ACCEPT]))
+		session_object(s, verdict.reason);
+	session_dial(s);
+}
+
+void session_remote_refused(struct session *s, enum reason reason)
+{
+	struct remote *r = s->remote;
+	session_remote_events(s);
+	/* What `peers accept` is to accept must be remembered; what policy refuses anyway must not be. */
+	if (reason == REASON_CERTIFICATE_CHANGED)
+		session_remote_observe(s);
+	if (s->tls[session_outer(s)] != NULL)
+		tls_forget_session(leg_ssl(s->leg[session_outer(s)]));
+	const char *why = r->identity != NULL ? r->identity->unverified : NULL;
+	session_end(s, reason, XMPP_ERROR_NONE, why);
+}
+
+void session_inbound_route(struct session *s)
+{
+	char from[XMPP_DOMAIN_SIZE];
+	if (s->from == NULL || !jid_domain(s->from, from)) {
+		/* NEG-39: who it is comes with its first <db:result/>, and is judged then. */
+		session_dial(s);
+		return;
+	}
+	session_remote_set(s, from);
+	session_remote_judge(s);
+	session_enter(s, SESSION_ROUTE);
+	session_remote_recall(s, inbound_recalled);
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of an outbound stream: may this connection use the listener, where is the remote domain's server, one
+ * candidate after another until one is as policy asks, and what is said when none is. The legacy side hears nothing
+ * until then (NEG-28). Invariants: a candidate is tried once with TLS; plaintext is tried only where the level allows
+ * it, on a new connection, and never after TLS had been up; what is told in the end is the failure that says most.
+ */
+#include "relay/session_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/intercept.h"
+
+static bool same_host(const struct addr *a, const struct addr *b)
+{
+	uint8_t x[16], y[16];
+	return addr_bytes(a, x) && addr_bytes(b, y) && memcmp(x, y, sizeof(x)) == 0;
+}
+
+/* Whoever gets in here speaks as our own domains, with their certificates: nobody by default but the legacy side. */
+static bool is_legacy_side(const struct session *s)
+{
+	const struct config_listener *l = s->listener;
+	for (size_t i = 0; i < l->accept_from_count; i++)
+		if (cidr_contains(&l->accept_from[i], &s->peer))
+			return true;
+	if (l->accept_from_count > 0)
+		return false;
+	if (addr_is_local(&s->peer))
+		return true;
+	for (size_t i = 0; i < s->config->domain_count; i++) {
+		const struct config_backend *b = &s->config->domains[i].backend;
+		if (same_host(&s->peer, &b->s2s) || same_host(&s->peer, &b->c2s))
+			return true;
+	}
+	return false;
+}
+
+/* Is it a connection of our own that the packet filter has led back to us? */
+static bool is_our_own(const struct session *s)
+{
+	for (const struct session *other = s->engine->sessions; other != NULL; other = other->next)
+		if (other->remote != NULL && other->remote->own.len > 0 && addr_equal(&other->remote->own, &s->peer))
+			return true;
+	return false;
+}
+
+enum reason session_route_admit(struct session *s, int fd)
+{
+	struct addr to;
+	struct errbuf err = {""};
+	if (role_is_inbound(s->role) || s->spoke)
+		return REASON_NONE; /* a spoke: its hub was asked */
+	if (is_our_own(s))
+		return REASON_LOOP;
+	if (!is_legacy_side(s))
+		return REASON_SOURCE;
+	if (s->listener->intercept != INTERCEPT_REDIRECT)
+		return REASON_NONE;
+	switch (intercept_destination(fd, &to, &err)) {
+	case INTERCEPT_FOUND:
+		s->reached = mem_dup(&to, sizeof(to));
+		return REASON_NONE;
+	case INTERCEPT_DIRECT:
+		return REASON_NOT_INTERCEPTED;
+	case INTERCEPT_FAILED:
+		break;
+	}
+	s->detail = mem_strdup(err.text);
+	return REASON_NOT_INTERCEPTED;
+}
+
+/* How much a failure tells the operator: what policy refused, then what was reached and useless, then the rest. */
+static int weight(enum reason reason)
+{
+	static const enum reason policy[] = {REASON_STRIPPED,
+					     REASON_REMOTE_UNVERIFIED,
+					     REASON_CERTIFICATE_CHANGED,
+					     REASON_WEAK_TLS,
+					     REASON_NO_TLS,
+					     REASON_REMOTE_INJECTION,
+					     REASON_NO_EMS,
+					     REASON_REMOTE_TLS,
+					     REASON_MEMORY_UNAVAILABLE};
+	for (size_t i = 0; i < ARRAY_LEN(policy); i++)
+		if (policy[i] == reason)
+			return 3;
+	return reason == REASON_NONE ? 0 : reason == REASON_REMOTE_DOWN ? 1 : 2;
+}
+
+static void remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
+{
+	if (weight(reason) <= weight(r->failure))
+		return;
+	char *copy = mem_strdup(why);
+	mem_free(r->why);
+	r->why = copy;
+	r->failure = reason;
+	r->said = said;
+}
+
+static void give_up(struct session *s)
+{
+	struct remote *r = s->remote;
+	char why[512];
+	session_explain(r->failure, r->why, why, sizeof(why));
+	log_info("stream %s: %s to %s: %s", s->id, role_name(s->role), r->domain, why);
+	session_end(s, r->failure, r->said, r->why);
+}
+
+static void raced(void *ctx, int fd, size_t index, const char *why)
+{
+	struct session *s = ctx;
+	struct remote *r = s->remote;
+	struct leg_io *io = s->engine->io;
+	if (fd < 0) {
+		remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why);
+		give_up(s);
+	} else {
+		r->candidate = *race_candidate(r->race, index);
+		r->strip_told = false;
+		s->without_tls = session_level(s) == LEVEL_NONE;
+		session_dialed(s, fd, false);
+	}
+	leg_io_flush(io);
+}
+
+/* DNS and memory have answered: to the addresses. */
+static void set_out(struct session *s)
+{
+	struct remote *r = s->remote;
+	if (r->lookup != NULL || r->memory_ticket != 0)
+		return;
+	r->race = race_new(s->engine->p.base, r->candidates, r->candidate_count, (uint64_t)s->config->timeouts.connect,
+			   raced, s);
+	mem_free(r->candidates);
+	r->candidates = NULL;
+}
+
+/* Level none does not attempt TLS: what DNS announces for direct TLS only is not for it. */
+static void take_candidates(struct session *s, const struct candidate *list, size_t count)
+{
+	struct remote *r = s->remote;
+	r->candidates = mem_array(count, sizeof(*list));
+	for (size_t i = 0; i < count; i++)
+		if (!list[i].direct_tls || session_level(s) != LEVEL_NONE)
+			r->candidates[r->candidate_count++] = list[i];
+}
+
+static void resolved(void *ctx, const struct resolved *out)
+{
+	static const enum reason reasons[RESOLVE_STATUSES] = {
+	    [RESOLVE_FOUND] = REASON_NONE,
+	    [RESOLVE_NOTHING] = REASON_DNS,
+	    [RESOLVE_NO_SERVICE] = REASON_NO_SERVICE,
+	    [RESOLVE_BOGUS] = REASON_DNS_BOGUS,
+	    [RESOLVE_FAILED] = REASON_DNS,
+	};
+	struct session *s = ctx;
+	struct remote *r = s->remote;
+	struct leg_io *io = s->engine->io;
+	r->lookup = NULL;
+	r->by_dns = true;
+	r->resolved = out->srv;
+	r->direct_offered = out->direct_offered;
+	r->srv_secure = out->srv_secure;
+	if (out->status != RESOLVE_FOUND) {
+		remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail);
+		give_up(s);
+	} else {
+		take_candidates(s, out->candidates, out->count);
+		set_out(s);
+	}
+	leg_io_flush(io);
+}
+
+static void look_up(struct session *s)
+{
+	struct remote *r = s->remote;
+	const struct config_peer *rule = r->policy.rule;
+	struct resolver *resolver = s->engine->p.resolver;
+	if (rule != NULL && rule->connect_host != NULL)
+		r->lookup = resolver_lookup_host(resolver, rule->connect_host, rule->connect_port, resolved, s);
+	else
+		r->lookup = resolver_lookup(resolver, role_is_s2s(s->role), r->domain, resolved, s);
+}
+
+static void take_destination(struct session *s)
+{
+	struct candidate c = {.address = *s->reached, .port = addr_port(s->reached)};
+	char host[ADDR_TEXT_SIZE];
+	addr_host(s->reached, host);
+	snprintf(c.target, sizeof(c.target), "%s", host);
+	take_candidates(s, &c, 1);
+}
+
+void session_route(struct session *s)
+{
+	const struct negotiator *accept = s->negotiation->accept;
+	s->domain = config_find_domain(s->config, negotiate_local(accept));
+	session_remote_set(s, negotiate_domain(accept));
+	const struct config_peer *rule = s->remote->policy.rule;
+	bool fixed = s->listener->next_hop == NEXT_HOP_ORIGINAL_DESTINATION && s->reached != NULL &&
+		     (rule == NULL || rule->connect_host == NULL);
+	session_enter(s, SESSION_ROUTE);
+	if (fixed)
+		take_destination(s);
+	else
+		look_up(s);
+	session_remote_recall(s, set_out);
+}
+
+enum reason session_remote_reason(const struct session *s, enum reason reason)
+{
+	const struct negotiator *n = s->negotiation->connect;
+	struct ssl_st *ssl = s->leg[LEG_CONNECT] != NULL ? leg_ssl(s->leg[LEG_CONNECT]) : NULL;
+	switch ((int)reason) {
+	case REASON_BACKEND_DOWN:
+		return REASON_REMOTE_DOWN;
+	case REASON_BACKEND_TIMEOUT:
+		return REASON_REMOTE_TIMEOUT;
+	case REASON_BACKEND_CLOSED:
+		return REASON_REMOTE_CLOSED;
+	case REASON_BACKEND_INVALID:
+	case REASON_BACKEND_MISCONFIGURED:
+		return REASON_REMOTE_INVALID;
+	case REASON_BACKEND_REFUSED:
+		return REASON_REMOTE_ERROR;
+	case REASON_BACKEND_INJECTION:
+		return REASON_REMOTE_INJECTION;
+	case REASON_BACKEND_TLS:
+		if (ssl == NULL && (n == NULL || !negotiate_in_handshake(n)))
+			return REASON_NO_TLS;
+		return ssl != NULL && tls_peer_fault(ssl) != NULL ? REASON_REMOTE_UNVERIFIED : REASON_REMOTE_TLS;
+	default:
+		return reason;
+	}
+}
+
+static void tell_strip(struct session *s, int severity, const char *sentence)
+{
+	if (s->remote->strip_told)
+		return;
+	s->remote->strip_told = true;
+	char *before = s->detail;
+	s->detail = mem_strdup(sentence);
+	session_record_event(s, "starttls-stripped", severity);
+	mem_free(s->detail);
+	s->detail = before;
+}
+
+/* STRIP-3: what an offer that is missing means is told by what came of asking all the same. */
+void session_route_starttls(struct session *s, bool secured)
+{
+	const struct neg_starttls *st = negotiate_starttls(s->negotiation->connect);
+	const struct peer_memory *m = s->remote->memory;
+	bool before = m != NULL && (m->offered || m->tls);
+	if (s->remote->candidate.direct_tls) {
+		s->starttls = STARTTLS_DIRECT;
+		return;
+	}
+	s->starttls_advertised = st->advertised;
+	s->starttls_required = st->required;
+	if (!st->sent)
+		return;
+	if (st->advertised) {
+		s->starttls = secured || st->answer == NEG_ANSWER_PROCEED ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
+	} else if (secured) {
+		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
+		tell_strip(
+		    s, 3, "STARTTLS was not offered and worked all the same: somebody on the way took the offer away.");
+	} else {
+		s->starttls = STARTTLS_STRIPPED_FAILED;
+		tell_strip(s, before ? 3 : 2,
+			   before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
+				  : "STARTTLS was not offered and did not work when it was asked for.");
+	}
+}
+
+/* TLS could not be had, and this level (or mode monitor) goes on without it. */
+static bool may_do_without(const struct session *s, enum reason reason)
+{
+	if (s->without_tls || s->tls[LEG_CONNECT] != NULL || s->remote->candidate.direct_tls)
+		return false;
+	return session_allows_plaintext(s) &&
+	       (reason == REASON_NO_TLS || reason == REASON_REMOTE_TLS || reason == REASON_REMOTE_CLOSED);
+}
+
+static bool is_about_domain(enum xmpp_error said)
+{
+	return said == XMPP_ERROR_HOST_UNKNOWN || said == XMPP_ERROR_HOST_GONE ||
+	       said == XMPP_ERROR_RESOURCE_CONSTRAINT || said == XMPP_ERROR_REMOTE_CONNECTION_FAILED ||
+	       said == XMPP_ERROR_SYSTEM_SHUTDOWN;
+}
+
+void session_candidate_failed(struct session *s, enum reason reason, const char *detail)
+{
+	struct engine *e = s->engine;
+	struct remote *r = s->remote;
+	if (s->dials_again || s->state < SESSION_ROUTE || s->state > SESSION_RECORD)
+		return;
+	if (s->state == SESSION_RECORD) {
+		session_end(s, reason, XMPP_ERROR_NONE, detail);
+		return;
+	}
+	bool again = may_do_without(s, reason);
+	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
+	    !s->without_tls)
+		session_route_starttls(s, false);
+	enum xmpp_error said =
+	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
+	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
+		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
+	if (again)
+		session_object(s, reason);
+	else
+		remember_failure(
+		    r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE, detail);
+	s->without_tls = again;
+	s->dials_again = true;
+	if (s->leg[LEG_CONNECT] != NULL)
+		leg_finish(s->leg[LEG_CONNECT], s->tls[LEG_CONNECT] != NULL);
+	session_enter(s, SESSION_ROUTE);
+	/* We may be inside this very leg's callback. */
+	s->next_again = e->again;
+	e->again = s;
+	event_active(e->reaper, EV_TIMEOUT, 0);
+}
+
+void session_route_overdue(struct session *s)
+{
+	const struct negotiator *connect = s->negotiation->connect;
+	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
+	if (tls)
+		session_route_starttls(s, false);
+	remember_failure(s->remote, tls ? REASON_NO_TLS : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
+			 "negotiation took too long");
+	give_up(s);
+}
+
+/* Is it one of our own outbound listeners on this very machine? */
+static bool leads_back(const struct session *s)
+{
+	const struct remote *r = s->remote;
+	for (size_t i = 0; i < s->config->listener_count; i++) {
+		const struct config_listener *l = &s->config->listeners[i];
+		if (!role_is_inbound((enum role)l->role) &&
+		    addr_port(&l->address) == addr_port(&r->candidate.address) &&
+		    (same_host(&l->address, &r->candidate.address) ||
+		     (addr_is_any(&l->address) && same_host(&r->own, &r->candidate.address))))
+			return true;
+	}
+	return false;
+}
+
+bool session_route_reached(struct session *s)
+{
+	leg_own_address(s->leg[LEG_CONNECT], &s->remote->own);
+	if (!leads_back(s))
+		return true;
+	session_candidate_failed(s, REASON_LOOP, NULL);
+	return false;
+}
+
+void session_route_go_on(struct session *s)
+{
+	mem_free(s->tls[LEG_CONNECT]);
+	s->tls[LEG_CONNECT] = NULL;
+	tls_certificate_free(&s->remote->certificate);
+	mem_free(s->remote->identity);
+	s->remote->identity = NULL;
+	s->remote->own.len = 0;
+	if (s->without_tls)
+		session_dial(s);
+	else
+		race_go_on(s->remote->race);
+}

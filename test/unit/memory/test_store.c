@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* What is merged, what is bounded, and what the operator changes. */
+#include "store_fixture.h"
+
+static void test_unknown(void **state)
+{
+	static const struct peer_memory nothing;
+
+	(void)state;
+	open_store(10);
+	assert_memory_equal(get("example.com", PEER_S2S), &nothing, sizeof(nothing));
+	assert_int_equal(peer_store_count(store), 0);
+	commit();
+}
+
+static void test_merge(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(10);
+	seen.offered = seen.direct = true;
+	seen.version = 13;
+	seen.method = PEER_METHOD_PKIX;
+	show(&seen, 'a', false);
+	observe(&seen);
+	/* Seen before it is durable, and after another program start. */
+	m = get("example.com", PEER_S2S);
+	assert_true(m->known);
+	commit();
+	peer_store_close(&store);
+	open_store(10);
+	assert_int_equal(peer_store_count(store), 1);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->known && m->tls && m->offered && m->direct);
+	assert_false(m->required);
+	assert_int_equal(m->best_version, 13);
+	assert_int_equal(m->last_version, 13);
+	assert_int_equal(m->best_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->last_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->certificate_count, 1);
+	assert_string_equal(m->certificate[0].subject, "CN=a");
+	assert_string_equal(m->certificate[0].issuer, "CN=ca");
+	assert_string_equal(m->certificate[0].endpoint, "xmpp.example.com:5269");
+	assert_true(m->certificate[0].not_after == NOW + 1000);
+	assert_false(get("example.com", PEER_C2S)->known);
+
+	/* Stripped: what was best is known all the same. */
+	seen = seen_of("example.com", NOW + 5);
+	seen.tls = false;
+	seen.version = 0;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->tls && m->offered && m->direct);
+	assert_int_equal(m->best_version, 13);
+	assert_int_equal(m->last_version, 0);
+	assert_int_equal(m->best_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->last_method, PEER_METHOD_NONE);
+	assert_true(m->first_seen == NOW && m->last_seen == NOW + 5);
+	assert_int_equal(m->certificate_count, 1);
+
+	/* One that comes late: older than what is known. */
+	seen = seen_of("example.com", NOW - 7);
+	seen.required = true;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->first_seen == NOW - 7 && m->last_seen == NOW + 5);
+	assert_int_equal(m->last_version, 0);
+	assert_true(m->required);
+}
+
+static void test_twice(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct peer_memory before;
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', true);
+	observe(&seen);
+	commit();
+	before = *get("example.com", PEER_S2S);
+	observe(&seen);
+	commit();
+	assert_memory_equal(get("example.com", PEER_S2S), &before, sizeof(before));
+	seen.when++;
+	observe(&seen);
+	before.last_seen = before.certificate[0].last_seen = NOW + 1;
+	assert_memory_equal(get("example.com", PEER_S2S), &before, sizeof(before));
+	assert_int_equal(peer_store_count(store), 1);
+}
+
+/* What a peer that comes to us was offered says nothing of what it offers. */
+static void test_inbound(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(10);
+	seen.inbound = seen.offered = seen.required = seen.direct = true;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->tls);
+	assert_false(m->offered || m->required || m->direct);
+}
+
+static void test_accepted(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct errbuf err = {.text = ""};
+	const struct peer_memory *m;
+	unsigned count;
+
+	(void)state;
+	open_store(10);
+	/* The first one, verified or not; not the next; a third that proves itself; and what was accepted stays so. */
+	show(&seen, 'a', false);
+	observe(&seen);
+	show(&seen, 'b', false);
+	seen.when++;
+	observe(&seen);
+	show(&seen, 'c', true);
+	seen.when++;
+	observe(&seen);
+	show(&seen, 'c', false);
+	seen.when++;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->certificate_count, 3);
+	assert_string_equal(m->certificate[0].subject, "CN=c");
+	assert_true(m->certificate[0].accepted);
+	assert_false(m->certificate[1].accepted);
+	assert_string_equal(m->certificate[2].subject, "CN=a");
+	assert_true(m->certificate[2].accepted);
+
+	assert_int_equal(peer_store_accept(store, "other.example", &count, &err), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	assert_int_equal(count, 1);
+	assert_true(get("example.com", PEER_S2S)->certificate[1].accepted);
+	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	assert_int_equal(count, 0);
+	/* Durable, with the batch that was open. */
+	peer_store_close(&store);
+	open_store(10);
+	assert_true(get("example.com", PEER_S2S)->certificate[1].accepted);
+	/* One that turns out to be verified is accepted by that. */
+	show(&seen, 'd', false);
+	observe(&seen);
+	assert_false(get("example.com", PEER_S2S)->certificate[0].accepted);
+	show(&seen, 'd', true);
+	observe(&seen);
+	assert_true(get("example.com", PEER_S2S)->certificate[0].accepted);
+}
+
+/* Two hosts of one domain with a certificate each: both are known, each with the place where it was seen last. */
+static void test_endpoint(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', true);
+	observe(&seen);
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "b.example.com:5270");
+	seen.when++;
+	observe(&seen);
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "late.example.com:5270");
+	seen.when--;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->certificate_count, 1);
+	assert_string_equal(m->certificate[0].endpoint, "b.example.com:5270");
+}
+
+static void test_many_certificates(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+	char name[16];
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', true);
+	observe(&seen);
+	/* Twenty that prove nothing push each other out, and never the known one. */
+	for (int i = 0; i < 20; i++) {
+		seen.when++;
+		show(&seen, '0', false);
+		snprintf(name, sizeof(name), "%02d", i);
+		memcpy(seen.certificate.sha256, name, 2);
+		observe(&seen);
+	}
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->certificate_count, PEER_CERTIFICATES);
+	assert_memory_equal(m->certificate[0].sha256, "19", 2);
+	assert_memory_equal(m->certificate[6].sha256, "13", 2);
+	assert_memory_equal(m->certificate[7].sha256, "aa", 2);
+	/* Of proven ones the oldest goes. */
+	for (int i = 0; i < 8; i++) {
+		seen.when++;
+		show(&seen, '0', true);
+		snprintf(name, sizeof(name), "f%d", i);
+		memcpy(seen.certificate.sha256, name, 2);
+		observe(&seen);
+	}
+	m = get("example.com", PEER_S2S);
+	for (int i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "f%d", 7 - i);
+		assert_memory_equal(m->certificate[i].sha256, name, 2);
+	}
+}
+
+static void test_many_peers(void **state)
+{
+	struct peer_observation seen;
+	char domain[32];
+
+	(void)state;
+	open_store(5);
+	for (int i = 0; i < 8; i++) {
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		/* The newest ones have been seen longest ago: the one just written stays all the same. */
+		seen = seen_of(domain, NOW - i);
+		show(&seen, 'a', true);
+		observe(&seen);
+		assert_true(get(domain, PEER_S2S)->known);
+	}
+	assert_int_equal(peer_store_count(store), 5);
+	commit();
+	assert_true(get("d0.example", PEER_S2S)->known);
+	assert_true(get("d3.example", PEER_S2S)->known);
+	assert_false(get("d4.example", PEER_S2S)->known);
+	assert_false(get("d6.example", PEER_S2S)->known);
+	assert_true(get("d7.example", PEER_S2S)->known);
+	assert_int_equal(rows_of("SELECT count(*) FROM peer"), 5);
+	assert_int_equal(rows_of("SELECT count(*) FROM certificate"), 5);
+	/* Known ones make no room. */
+	seen = seen_of("d0.example", NOW + 1);
+	observe(&seen);
+	assert_int_equal(peer_store_count(store), 5);
+	peer_store_close(&store);
+	open_store(5);
+	assert_int_equal(peer_store_count(store), 5);
+}
+
+static void test_forget(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct errbuf err = {.text = ""};
+	unsigned count;
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', true);
+	observe(&seen);
+	seen.service = PEER_C2S;
+	observe(&seen);
+	seen = seen_of("other.example", NOW);
+	observe(&seen);
+	assert_int_equal(peer_store_forget(store, "example.com", &count, &err), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(peer_store_count(store), 1);
+	assert_int_equal(rows_of("SELECT count(*) FROM certificate"), 0);
+	assert_int_equal(peer_store_forget(store, "example.com", &count, &err), 0);
+	assert_int_equal(count, 0);
+	peer_store_close(&store);
+	open_store(10);
+	assert_false(get("example.com", PEER_S2S)->known);
+	assert_true(get("other.example", PEER_S2S)->known);
+}
+
+static void test_list(void **state)
+{
+	static const char *const domains[] = {"b.example", "a.example", "c.example"};
+	struct peer_observation seen;
+
+	(void)state;
+	open_store(10);
+	assert_int_equal(list(NULL, PEER_C2S, 10), 0);
+	for (size_t i = 0; i < 3; i++) {
+		seen = seen_of(domains[i], NOW);
+		show(&seen, 'a', true);
+		observe(&seen);
+	}
+	seen = seen_of("b.example", NOW);
+	seen.service = PEER_C2S;
+	observe(&seen);
+	assert_int_equal(list(NULL, PEER_C2S, 10), 4);
+	assert_string_equal(listed, "a.example/s2s/1 b.example/c2s/0 b.example/s2s/1 c.example/s2s/1 ");
+	assert_int_equal(list(NULL, PEER_C2S, 2), 2);
+	assert_string_equal(listed, "a.example/s2s/1 b.example/c2s/0 ");
+	assert_int_equal(list("b.example", PEER_C2S, 2), 2);
+	assert_string_equal(listed, "b.example/s2s/1 c.example/s2s/1 ");
+	assert_int_equal(list("c.example", PEER_S2S, 2), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_unknown),
+	    TEST(test_merge),
+	    TEST(test_twice),
+	    TEST(test_inbound),
+	    TEST(test_accepted),
+	    TEST(test_endpoint),
+	    TEST(test_many_certificates),
+	    TEST(test_many_peers),
+	    TEST(test_forget),
+	    TEST(test_list),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* The file: what survives in it, who may read it, and what is said of one that is bad or was tampered with. */
+#include "store_fixture.h"
+#include <signal.h>
+#include <sys/wait.h>
+
+/* An administrator with an editor: nothing he writes is taken for more than it can be. */
+static void test_edited(void **state)
+{
+	static const char *const lies[] = {
+	    "UPDATE peer SET best_version = 99, last_version = -1, best_method = 'quantum', first_seen = -5, tls = 7",
+	    "UPDATE certificate SET subject = hex(zeroblob(4000)), spki_sha256 = 'short' WHERE subject = 'CN=b'",
+	    "UPDATE certificate SET subject = hex(zeroblob(4000)), accepted = -1,"
+	    " not_after = 9223372036854775807 WHERE subject = 'CN=a'",
+	    "INSERT INTO peer SELECT '@', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
+	    "INSERT INTO peer SELECT 'A.example', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
+	    "INSERT INTO peer SELECT 'a.example', 'x2x', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
+	    "INSERT INTO peer SELECT hex(zeroblob(400)), 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
+	    "CREATE TRIGGER mine AFTER UPDATE ON peer BEGIN DELETE FROM certificate; END",
+	};
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(20);
+	show(&seen, 'a', true);
+	observe(&seen);
+	show(&seen, 'b', true);
+	observe(&seen);
+	commit();
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+		assert_int_equal(sqlite3_exec(store->db, lies[i], NULL, NULL, NULL), SQLITE_OK);
+	peer_store_close(&store);
+	open_store(20);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->known && m->tls);
+	assert_int_equal(m->best_version, 0);
+	assert_int_equal(m->last_version, 0);
+	assert_int_equal(m->best_method, PEER_METHOD_NONE);
+	assert_true(m->first_seen == 0);
+	assert_int_equal(m->certificate_count, 1);
+	assert_true(m->certificate[0].accepted);
+	assert_true(m->certificate[0].not_after == PEER_TIME_MAX);
+	assert_int_equal(strlen(m->certificate[0].subject), PEER_TEXT_SIZE - 1);
+	assert_int_equal(list(NULL, PEER_C2S, 10), 1);
+	assert_string_equal(listed, "example.com/s2s/1 ");
+	seen = seen_of("example.com", NOW + 1);
+	observe(&seen);
+	commit();
+	assert_int_equal(get("example.com", PEER_S2S)->certificate_count, 1);
+}
+
+static void test_private(void **state)
+{
+	static const char *const endings[] = {"", "-wal", "-shm"};
+	struct peer_observation seen = seen_of("example.com", NOW);
+	mode_t mask = umask(0);
+	struct stat st;
+	char file[160];
+
+	(void)state;
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
+	open_store(10);
+	observe(&seen);
+	commit();
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(file, sizeof(file), "%s%s", path, endings[i]);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	umask(mask);
+}
+
+static void expect_bad(const char *why)
+{
+	struct errbuf err = {.text = ""};
+	char text[1024];
+
+	store = peer_store_open(directory, &err);
+	assert_null(store);
+	snprintf(text, sizeof(text), "%s: %s", path, why);
+	assert_string_equal(err.text, text);
+}
+
+static void put_file(const char *text, size_t len, off_t at)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_int_equal(pwrite(fd, text, len, at), len);
+	close(fd);
+}
+
+static void test_no_database(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	put_file(text, sizeof(text), 0);
+	expect_bad("file is not a database: it is damaged: move it away and start again (what is remembered is lost)");
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	expect_bad("Is a directory: the account that `user` names must be able to write it and its directory");
+	rmdir(path);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	expect_bad("is a symbolic link: move it away");
+}
+
+static void test_damaged(void **state)
+{
+	struct peer_observation seen;
+	struct errbuf err = {.text = ""};
+	char domain[32], junk[4096];
+
+	(void)state;
+	open_store(1000);
+	for (int i = 0; i < 500; i++) {
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		seen = seen_of(domain, NOW);
+		show(&seen, 'a', true);
+		observe(&seen);
+	}
+	commit();
+	peer_store_close(&store);
+	memset(junk, 'j', sizeof(junk));
+	put_file(junk, sizeof(junk), 3 * 4096);
+	store = peer_store_open(directory, &err);
+	assert_null(store);
+	assert_memory_equal(err.text, path, strlen(path));
+	assert_non_null(strstr(err.text, ": it is damaged: move it away and start again (what is remembered is lost)"));
+}
+
+static void edit(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void test_forms(void **state)
+{
+	char why[256];
+
+	(void)state;
+	assert_int_equal(peer_store_format(), 1);
+	open_store(10);
+	assert_int_equal(rows_of("PRAGMA user_version"), 1);
+	peer_store_close(&store);
+	edit("PRAGMA user_version = 2");
+	snprintf(why, sizeof(why),
+		 "is of a newer portcullis (form 2, this one knows 1): install that again, or move it away and start "
+		 "again (what is remembered is lost)");
+	expect_bad(why);
+	edit("PRAGMA user_version = 1; DROP TABLE certificate");
+	expect_bad("no such table: certificate: it is damaged: move it away and start again (what is remembered is "
+		   "lost)");
+	unlink(path);
+	edit("CREATE TABLE mine (x); PRAGMA user_version = 1");
+	expect_bad("is the database of another program: move it away");
+	edit("SELECT x FROM mine");
+	unlink(path);
+	/* What was begun and never made: an empty file. */
+	put_file("", 0, 0);
+	open_store(10);
+}
+
+static void test_locked(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct errbuf err = {.text = ""};
+	char text[256];
+	sqlite3 *db;
+
+	(void)state;
+	open_store(10);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(peer_store_observe(store, &seen, &err), -1);
+	snprintf(text, sizeof(text), "%s: database is locked: another program keeps it locked", path);
+	assert_string_equal(err.text, text);
+	/* A question is answered all the same. */
+	assert_false(get("example.com", PEER_S2S)->known);
+	sqlite3_close(db);
+	observe(&seen);
+	commit();
+	assert_true(get("example.com", PEER_S2S)->known);
+}
+
+static void test_moved_away(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct errbuf err = {.text = ""};
+	char text[256];
+
+	(void)state;
+	open_store(10);
+	observe(&seen);
+	unlink(path);
+	assert_int_equal(peer_store_commit(store, &err), -1);
+	snprintf(text, sizeof(text), "%s: was moved or deleted while it was in use", path);
+	assert_string_equal(err.text, text);
+	assert_int_equal(peer_store_count(store), 0);
+	peer_store_close(&store);
+	open_store(10);
+	observe(&seen);
+	commit();
+}
+
+/* The parent hears "1", "2" … of a child that is killed while it writes: everything it had said is there. */
+static void write_until_killed(int out)
+{
+	char domain[32];
+
+	open_store(100000);
+	for (int i = 0;; i++) {
+		struct peer_observation seen;
+
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		seen = seen_of(domain, NOW + i);
+		show(&seen, 'a', true);
+		if (peer_store_observe(store, &seen, NULL) < 0 || peer_store_commit(store, NULL) < 0 ||
+		    write(out, &i, sizeof(i)) != (ssize_t)sizeof(i))
+			_exit(1);
+	}
+}
+
+static void test_killed(void **state)
+{
+	int pipe_fds[2], last = -1, said;
+	char domain[32];
+	pid_t pid;
+
+	(void)state;
+	for (int round = 0; round < 5; round++) {
+		fresh(NULL);
+		assert_int_equal(pipe(pipe_fds), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			close(pipe_fds[0]);
+			write_until_killed(pipe_fds[1]);
+		}
+		close(pipe_fds[1]);
+		while (read(pipe_fds[0], &said, sizeof(said)) == (ssize_t)sizeof(said)) {
+			last = said;
+			if (said == 50 + 37 * round)
+				kill(pid, SIGKILL);
+		}
+		close(pipe_fds[0]);
+		waitpid(pid, NULL, 0);
+		assert_true(last >= 50 + 37 * round);
+		open_store(100000);
+		assert_in_range(peer_store_count(store), last + 1, last + 2);
+		for (int i = 0; i <= last; i++) {
+			snprintf(domain, sizeof(domain), "d%d.example", i);
+			assert_true(get(domain, PEER_S2S)->known);
+			assert_int_equal(get(domain, PEER_S2S)->certificate_count, 1);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_edited), TEST(test_private), TEST(test_no_database), TEST(test_damaged),
+	    TEST(test_forms),  TEST(test_locked),  TEST(test_moved_away),  TEST(test_killed),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

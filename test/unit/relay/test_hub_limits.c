@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* hub: what one connection may cost, and who is held back when somebody takes nothing. */
+#include "hub_world.h"
+
+static char *long_message(size_t len)
+{
+	char *filler = mem_alloc(len + 1);
+	memset(filler, 'x', len);
+	filler[len] = '\0';
+	char *text = mem_printf("<message from='" A "' to='" B "'><body>%s</body></message>", filler);
+	mem_free(filler);
+	return text;
+}
+
+static void limits(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(5000);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	legacy_send(w, text);
+	far_saw(&w->far[0], text);
+	world_stop(w);
+	world_begin(w, NAMELESS, 262144);
+	legacy_send(w, text);
+	assert_int_equal(w->reason, REASON_TOO_BIG);
+	mem_free(text);
+}
+
+/* A spoke that takes nothing holds the whole connection back, and nothing is lost. */
+static void back_pressure(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	size_t sent = 0, len = strlen(text);
+	world_begin(w, NAMELESS, 65536);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	struct far far = w->far[0];
+	w->far[0].fd = -1;
+	for (unsigned i = 0; i < 200 && w->paused == 0; i++) {
+		ssize_t n = send(w->legacy.fd, text + sent % len, len - sent % len, MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+		turns(w);
+	}
+	assert_int_equal(w->paused, 1);
+	assert_false(hub_is_reading(w->hub));
+	/* What the kernel holds between us and the legacy server is all that it can send now. */
+	for (ssize_t n = 1; n > 0; sent += n > 0 ? (size_t)n : 0) {
+		n = send(w->legacy.fd, text + sent % len, len - sent % len, MSG_NOSIGNAL);
+		turns(w);
+	}
+	assert_true(sent < 4u * 1024 * 1024);
+	w->far[0].fd = far.fd;
+	for (unsigned i = 0; i < 400 && w->far[0].seen.len < sent - sent % len; i++)
+		turns(w);
+	assert_true(hub_is_reading(w->hub));
+	assert_true(w->far[0].seen.len >= sent - sent % len);
+	for (size_t at = 0; at + len <= w->far[0].seen.len; at += len)
+		assert_memory_equal(w->far[0].seen.data + at, text, len);
+	mem_free(text);
+}
+
+/* Stanzas that wait for a renewed stream hold the connection back, too. */
+static void waiting_pressure(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	world_begin(w, NAMELESS, 65536);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	far_close(&w->far[0]);
+	turns(w);
+	legacy_send(w, text);
+	assert_true(hub_is_reading(w->hub));
+	legacy_send(w, text);
+	assert_false(hub_is_reading(w->hub));
+	far_saw(&w->far[1], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", B, A));
+	assert_true(hub_is_reading(w->hub));
+	assert_int_equal(w->far[1].seen.len, 2 * strlen(text));
+	assert_memory_equal(w->far[1].seen.data + strlen(text), text, strlen(text));
+	/* Lost, and nothing holds it back any more. */
+	far_close(&w->far[1]);
+	turns(w);
+	legacy_send(w, text);
+	legacy_send(w, text);
+	assert_false(hub_is_reading(w->hub));
+	far_close(&w->far[2]);
+	turns(w);
+	assert_true(hub_is_reading(w->hub));
+	far_saw(&w->legacy, RESULT_ERROR(B, A, "wait", "remote-server-timeout"));
+	mem_free(text);
+}
+
+/* A legacy server that does not read its answers cannot make us keep more of them than the buffer. */
+static void answers_unread(void **state)
+{
+	struct hub_world *w = *state;
+	char text[256];
+	w->read_nothing = true;
+	world_begin(w, NAMELESS, 4096);
+	for (unsigned i = 0; i < 40000 && hub_is_reading(w->hub); i++) {
+		snprintf(text, sizeof(text), VERIFY(A, B, "%u"), i);
+		legacy_send(w, text);
+		snprintf(text, sizeof(text), REMOTE_HEADER("t") VERIFY_IS("valid", B, A, "%u"), i);
+		far_send(w, &w->far[w->fars - 1], text);
+		far_close(&w->far[w->fars - 1]);
+		strbuf_fini(&w->far[w->fars - 1].seen);
+		w->fars--;
+	}
+	assert_false(hub_is_reading(w->hub));
+	assert_int_equal(w->paused, 1);
+	w->read_nothing = false;
+	for (int i = 0; i < 100; i++)
+		turns(w);
+	assert_true(hub_is_reading(w->hub));
+}
+
+static void too_many_pairs(void **state)
+{
+	struct hub_world *w = *state;
+	char text[256];
+	for (unsigned i = 0; i < HUB_PAIRS_MAX; i++) {
+		snprintf(text, sizeof(text), RESULT(A, "b%u.example"), i);
+		assert_int_equal(send(w->legacy.fd, text, strlen(text), 0), (ssize_t)strlen(text));
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+	}
+	turns(w);
+	assert_int_equal(w->fars, HUB_PAIRS_MAX);
+	legacy_send(w, RESULT(A, C) VERIFY(A, C, "q"));
+	far_saw(&w->legacy, RESULT_ERROR(C, A, "wait", "resource-constraint")
+				VERIFY_ERROR(C, A, "q", "wait", "resource-constraint"));
+	/* One that is proven but not connected makes room. */
+	far_send(w, &w->far[7], REMOTE_HEADER("t") RESULT_IS("valid", "b7.example", A));
+	far_close(&w->far[7]);
+	turns(w);
+	strbuf_clear(&w->legacy.seen);
+	legacy_send(w, RESULT(A, C));
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 1);
+	far_saw(&w->legacy, "");
+}
+
+static void too_many_verifies(void **state)
+{
+	struct hub_world *w = *state;
+	char text[256];
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(text, sizeof(text), VERIFY(A, B, "%u"), i);
+		legacy_send(w, text);
+	}
+	far_saw(&w->legacy, "");
+	legacy_send(w, VERIFY(A, B, "more"));
+	far_saw(&w->legacy, VERIFY_ERROR(B, A, "more", "wait", "resource-constraint"));
+	assert_int_equal(w->fars, 1);
+	far_send(w, &w->far[0], REMOTE_HEADER("t") VERIFY_IS("valid", B, A, "0"));
+	strbuf_clear(&w->legacy.seen);
+	legacy_send(w, VERIFY(A, B, "more"));
+	far_saw(&w->legacy, "");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define BARE(name) cmocka_unit_test_setup_teardown(name, setup_bare, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(limits),         BARE(back_pressure),  BARE(waiting_pressure), BARE(answers_unread),
+	    T(too_many_pairs), T(too_many_verifies),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
