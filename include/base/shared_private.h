@@ -30,9 +30,9 @@ struct shared_own;
 size_t shared_own_size(unsigned workers);
 /* The memory is zero. */
 void shared_own_init(struct shared_own *own, unsigned workers);
-void shared_own_put(struct shared_own *own, unsigned worker, const struct addr *address);
-void shared_own_drop(struct shared_own *own, unsigned worker, const struct addr *address);
-bool shared_own_holds(struct shared_own *own, const struct addr *address);
+void shared_own_put(struct shared_own *own, unsigned worker, const struct shared_ends *ends);
+void shared_own_drop(struct shared_own *own, unsigned worker, const struct shared_ends *ends);
+bool shared_own_holds(struct shared_own *own, const struct shared_ends *ends);
 void shared_own_reap(struct shared_own *own, unsigned worker);
 
 #endif

@@ -137,21 +137,21 @@ void shared_reap(struct shared *shared, unsigned worker)
 	atomic_store_explicit(&slot->pid, 0, memory_order_release);
 }
 
-void shared_note_own(struct shared *shared, unsigned worker, const struct addr *address)
+void shared_note_own(struct shared *shared, unsigned worker, const struct shared_ends *ends)
 {
 	assert(worker < shared->workers);
-	shared_own_put(own_of(shared), worker, address);
+	shared_own_put(own_of(shared), worker, ends);
 }
 
-void shared_forget_own(struct shared *shared, unsigned worker, const struct addr *address)
+void shared_forget_own(struct shared *shared, unsigned worker, const struct shared_ends *ends)
 {
 	assert(worker < shared->workers);
-	shared_own_drop(own_of(shared), worker, address);
+	shared_own_drop(own_of(shared), worker, ends);
 }
 
-bool shared_is_own(struct shared *shared, const struct addr *address)
+bool shared_is_own(struct shared *shared, const struct shared_ends *ends)
 {
-	return shared_own_holds(own_of(shared), address);
+	return shared_own_holds(own_of(shared), ends);
 }
 
 bool shared_set_limits(struct shared *shared, uint32_t connections_max, uint32_t per_address_max)

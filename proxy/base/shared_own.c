@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Our own ends of the connections that the workers have opened, so that any of them knows a connection that comes back
- * to itself (a packet filter that redirects us, too). A row of places for each worker, written by it alone, read by
- * all: no lock. An address is a keyed hash of 64 bits. Where a row has no place left near by the address is not noted,
- * and such a loop ends by the limits of connections instead.
+ * The connections that the workers have opened, by their two ends, so that any of them knows a connection that comes
+ * back to itself (a packet filter that redirects us, too). A row of places for each worker, written by it alone, read
+ * by all: no lock. A connection is a keyed hash of 64 bits. Where a row has no place left near by it is not noted, and
+ * such a loop ends by the limits of connections instead.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -31,19 +31,22 @@ void shared_own_init(struct shared_own *own, unsigned workers)
 	own->workers = workers;
 }
 
-/* 0: no address of a network. */
-static uint64_t hash_of(const struct shared_own *own, const struct addr *address)
-{
-	struct {
-		uint8_t host[16];
-		uint16_t port;
-	} key;
+struct end {
+	uint8_t host[16];
+	uint16_t port;
+};
 
-	memset(&key, 0, sizeof(key));
-	if (!addr_bytes(address, key.host))
+/* 0: not both of them are addresses of a network. */
+static uint64_t hash_of(const struct shared_own *own, const struct shared_ends *ends)
+{
+	struct end key[2];
+
+	memset(key, 0, sizeof(key));
+	if (!addr_bytes(&ends->own, key[0].host) || !addr_bytes(&ends->to, key[1].host))
 		return 0;
-	key.port = addr_port(address);
-	return siphash13(&own->key, &key, sizeof(key)) | 1;
+	key[0].port = addr_port(&ends->own);
+	key[1].port = addr_port(&ends->to);
+	return siphash13(&own->key, key, sizeof(key)) | 1;
 }
 
 /* The place in the worker's row that holds `wanted` (a hash, or 0 for a free one) near where `hash` belongs, or NULL.
@@ -59,27 +62,27 @@ static _Atomic uint64_t *find(struct shared_own *own, unsigned worker, uint64_t 
 	return NULL;
 }
 
-void shared_own_put(struct shared_own *own, unsigned worker, const struct addr *address)
+void shared_own_put(struct shared_own *own, unsigned worker, const struct shared_ends *ends)
 {
-	uint64_t hash = hash_of(own, address);
+	uint64_t hash = hash_of(own, ends);
 	_Atomic uint64_t *place = hash ? find(own, worker, hash, 0) : NULL;
 
 	if (place)
 		atomic_store_explicit(place, hash, memory_order_release);
 }
 
-void shared_own_drop(struct shared_own *own, unsigned worker, const struct addr *address)
+void shared_own_drop(struct shared_own *own, unsigned worker, const struct shared_ends *ends)
 {
-	uint64_t hash = hash_of(own, address);
+	uint64_t hash = hash_of(own, ends);
 	_Atomic uint64_t *place = hash ? find(own, worker, hash, hash) : NULL;
 
 	if (place)
 		atomic_store_explicit(place, 0, memory_order_release);
 }
 
-bool shared_own_holds(struct shared_own *own, const struct addr *address)
+bool shared_own_holds(struct shared_own *own, const struct shared_ends *ends)
 {
-	uint64_t hash = hash_of(own, address);
+	uint64_t hash = hash_of(own, ends);
 
 	for (unsigned worker = 0; hash && worker < own->workers; worker++)
 		if (find(own, worker, hash, hash))

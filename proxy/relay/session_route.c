@@ -190,11 +190,19 @@ static void take_destination(struct session *s)
 	take_candidates(s, &c, 1);
 }
 
+/* A connection of our own that the packet filter has led back to us: noted before its header went out. */
+static bool is_our_own(const struct session *s)
+{
+	if (s->reached == NULL)
+		return false;
+	const struct shared_ends ends = {.own = s->peer, .to = *s->reached};
+	return shared_is_own(s->engine->p.shared, &ends);
+}
+
 void session_route(struct session *s)
 {
 	const struct negotiator *accept = s->negotiation->accept;
-	/* A connection of our own that the packet filter has led back: noted before its header went out. */
-	if (shared_is_own(s->engine->p.shared, &s->peer)) {
+	if (is_our_own(s)) {
 		session_end(s, REASON_LOOP, XMPP_ERROR_NONE, "the packet filter redirects portcullis itself");
 		return;
 	}
@@ -250,6 +258,13 @@ static void tell_strip(struct session *s, int severity, const char *sentence)
 	s->detail = before;
 }
 
+/* It got as far as the certificate, and we ended it for that. */
+static bool was_judged(const struct session *s)
+{
+	const struct leg *leg = s->leg[LEG_CONNECT];
+	return leg != NULL && leg_ssl(leg) != NULL && tls_peer_fault(leg_ssl(leg)) != NULL;
+}
+
 /* STRIP-3: what an offer that is missing means is told by what came of asking all the same. */
 void session_route_starttls(struct session *s, bool secured)
 {
@@ -266,7 +281,7 @@ void session_route_starttls(struct session *s, bool secured)
 		return;
 	if (st->advertised) {
 		s->starttls = secured || st->answer == NEG_ANSWER_PROCEED ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
-	} else if (secured) {
+	} else if (secured || was_judged(s)) {
 		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
 		tell_strip(
 		    s, 3, "STARTTLS was not offered and worked all the same: somebody on the way took the offer away.");
@@ -366,8 +381,10 @@ static bool leads_back(const struct session *s)
 
 bool session_route_reached(struct session *s)
 {
-	leg_own_address(s->leg[LEG_CONNECT], &s->remote->own);
-	shared_note_own(s->engine->p.shared, s->engine->p.worker, &s->remote->own);
+	struct remote *r = s->remote;
+	leg_own_address(s->leg[LEG_CONNECT], &r->own);
+	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
+	shared_note_own(s->engine->p.shared, s->engine->p.worker, &ends);
 	if (!leads_back(s))
 		return true;
 	session_candidate_failed(s, REASON_LOOP, NULL);
@@ -376,10 +393,11 @@ bool session_route_reached(struct session *s)
 
 void session_route_forget(struct session *s)
 {
-	struct addr *own = &s->remote->own;
-	if (own->len > 0)
-		shared_forget_own(s->engine->p.shared, s->engine->p.worker, own);
-	own->len = 0;
+	struct remote *r = s->remote;
+	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
+	if (r->own.len > 0)
+		shared_forget_own(s->engine->p.shared, s->engine->p.worker, &ends);
+	r->own.len = 0;
 }
 
 void session_route_go_on(struct session *s)
