@@ -263,6 +263,9 @@ void session_remote_events(struct session *s);
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
 void session_remote_observe(struct session *s);
+/* Inbound: has one of our own workers opened that connection? A domain of ours may then be at its other end (NEG-33):
+ * two local domains meet through the inbound listener. */
+bool session_is_ours(const struct session *s);
 /* Inbound between servers: the header is there; policy, certificate and memory decide before the backend is dialled. */
 void session_inbound_route(struct session *s);
 

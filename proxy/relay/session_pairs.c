@@ -88,7 +88,7 @@ static void named_late(struct session *s)
 
 static enum inspect_pair inbound_pair(struct session *s, const char *from, const char *to)
 {
-	if (config_find_domain(s->config, from) != NULL)
+	if (config_find_domain(s->config, from) != NULL && !session_is_ours(s))
 		return INSPECT_PAIR_OWN;
 	if (!is_hosted_here(s, to))
 		return INSPECT_PAIR_NOT_HOSTED;

@@ -33,7 +33,10 @@ static bool is_legacy_side(const struct session *s)
 			return true;
 	if (l->accept_from_count > 0)
 		return false;
-	if (addr_is_local(&s->peer))
+	/* Redirected on this very machine it comes from a network address of the machine, but to loopback. */
+	struct addr own;
+	leg_own_address(s->leg[LEG_ACCEPT], &own);
+	if (addr_is_local(&s->peer) || (own.len > 0 && !addr_is_unix(&own) && addr_is_local(&own)))
 		return true;
 	for (size_t i = 0; i < s->config->domain_count; i++) {
 		const struct config_backend *b = &s->config->domains[i].backend;
