@@ -130,6 +130,7 @@ static void fill_remote(struct audit_record *r, const struct session *s, struct 
 		fill_certificate(&c->peer, remote->certificate);
 		*(role_is_inbound(s->role) ? &r->client_certificate : &r->server_certificate) = &c->peer;
 	}
+	r->policy_rule = remote->policy.rule != NULL ? remote->policy.rule->domain : role_name(s->role);
 	if (remote->policy.weak) {
 		r->policy_reason = remote->policy.rule->reason;
 		r->policy_until = remote->policy.rule->until_text;
