@@ -118,6 +118,7 @@ static void fill_verification(struct audit_record *r, const struct session *s)
 
 struct certificates {
 	struct audit_certificate peer, previous;
+	char previous_not_after[CLOCK_RFC3339_SIZE];
 };
 
 static void fill_remote(struct audit_record *r, const struct session *s, struct certificates *c)
@@ -151,6 +152,8 @@ static void fill_previous(struct audit_record *r, const struct session *s, struc
 	    .sha256 = or_null(before->sha256),
 	    .spki_sha256 = or_null(before->spki_sha256),
 	};
+	clock_rfc3339(before->not_after * 1000000, c->previous_not_after);
+	c->previous.not_after = before->not_after > 0 ? c->previous_not_after : NULL;
 	r->previous_certificate = &c->previous;
 }
 

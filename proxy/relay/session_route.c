@@ -159,7 +159,6 @@ static void resolved(void *ctx, const struct resolved *out)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	r->lookup = NULL;
-	r->by_dns = true;
 	r->resolved = out->srv;
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
@@ -178,6 +177,8 @@ static void look_up(struct session *s)
 	struct remote *r = s->remote;
 	const struct config_peer *rule = r->policy.rule;
 	struct resolver *resolver = s->engine->p.resolver;
+	const char *asked = rule != NULL && rule->connect_host != NULL ? rule->connect_host : r->domain;
+	r->by_dns = !domain_is_address(asked);
 	if (rule != NULL && rule->connect_host != NULL)
 		r->lookup = resolver_lookup_host(resolver, rule->connect_host, rule->connect_port, resolved, s);
 	else

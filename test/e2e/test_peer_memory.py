@@ -60,7 +60,7 @@ def test_a_renewed_certificate_is_news_once(gateway, remote, remote_certificate,
     talk(proxy, server)
     record = proxy.wait_records("certificate-changed")[0]
     previous = json.dumps(record["xmpp"]["peer"]["previous"])
-    assert fingerprints(remote_certificate[0])[0] in previous
+    assert fingerprints(remote_certificate[0])[0] in previous and '"not_after": "20' in previous
     assert audit.get(record, "tls.server.hash.sha256") == fingerprints(renewed[0])[0]
     assert record["event"]["severity"] == 1, "a change that verifies is news, not an alarm"
     until_shown(proxy, fingerprints(renewed[0])[0])
