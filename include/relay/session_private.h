@@ -83,6 +83,16 @@ struct negotiation {
 	bool nameless;         /* … or NAMELESS */
 };
 
+/* What a record says of one attempt at a remote domain's server. Pointers owned. */
+struct attempt {
+	struct candidate candidate;
+	struct tls_facts *tls;
+	struct tls_certificate *certificate;
+	struct tls_identity *identity;
+	enum starttls_result starttls;
+	bool advertised, required;
+};
+
 /*
  * The remote domain of a stream (s2s, c2s-outbound): what policy asks of it, what is remembered and seen of it, and for
  * outbound roles the way there.
@@ -112,8 +122,11 @@ struct remote {
 	enum xmpp_error said;       /* the stream error that came with it, where it is L's business (row 32) */
 	char *why;                  /* plain words for the record */
 	uint64_t step_ms;           /* since then the present answer of the remote server is waited for */
-	bool asked_blindly;         /* <starttls/> went out because no features came */
+	const char *step;           /* the connect negotiator's state since then */
 	bool strip_told;            /* starttls-stripped was recorded for this candidate */
+	bool weighty;               /* `failure` is of this candidate */
+	struct attempt heaviest;    /* what `failure` was seen on, once another candidate's turn has come */
+	bool unproven;              /* inbound: peer memory hears of it once dialback has proven the name */
 };
 
 struct session {
@@ -145,7 +158,9 @@ struct session {
 	bool answered[SESSION_LEGS];         /* replies of our own were queued on a leg that does not take them */
 	struct tls_facts *tls[SESSION_LEGS]; /* NULL until that leg's handshake is complete */
 	struct remote *remote;               /* the remote domain; NULL: c2s-inbound, or not known yet */
-	bool without_tls;                    /* TLS on the connected leg may be done without, and could not be had */
+	/* Accepted: the rule whose TLS settings the plaintext header's `from` got for the handshake; NULL: none. */
+	const struct config_peer *lender;
+	bool without_tls; /* TLS on the connected leg may be done without, and could not be had */
 	bool dials_again; /* the connected leg is given up; the next one is made in a turn of its own */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
@@ -266,6 +281,14 @@ void session_remote_observe(struct session *s);
 /* Inbound: has one of our own workers opened that connection? A domain of ours may then be at its other end (NEG-33):
  * two local domains meet through the inbound listener. */
 bool session_is_ours(const struct session *s);
+/* The stream goes on: it is remembered, and what was remembered is needed no more. Of who came to us and proved nothing
+ * yet it is remembered once dialback has (session_remote_proven): anybody may claim any name. */
+void session_remote_settled(struct session *s);
+void session_remote_proven(struct session *s);
+/* The handshake was ended for what the certificate is: what a record says of it. */
+void session_remote_faulted(struct session *s);
+/* Inbound: of the domain that the stream is of, once memory has answered. */
+struct verdict session_inbound_verdict(const struct session *s);
 /* Inbound between servers: the header is there; policy, certificate and memory decide before the backend is dialled. */
 void session_inbound_route(struct session *s);
 
@@ -281,6 +304,7 @@ void session_route_overdue(struct session *s);
 bool session_route_reached(struct session *s);
 /* There is no connection of ours any more. */
 void session_route_forget(struct session *s);
+void session_route_drop(struct attempt *attempt);
 /* From the reaper: the leg may be freed now. */
 void session_route_go_on(struct session *s);
 /* The reason for remote servers that stands for one of the connect negotiator's. */

@@ -25,21 +25,30 @@ static bool is_hosted_here(const struct session *s, const char *domain)
 struct aside {
 	struct remote *remote;
 	char *from, *to;
+	char auth_method[sizeof(((struct session *)NULL)->auth_method)];
+	char *auth_identity;
 };
 
 static void step_aside(struct session *s, struct aside *before, const char *from, const char *to)
 {
-	*before = (struct aside){.remote = s->remote, .from = s->from, .to = s->to};
+	*before = (struct aside){.remote = s->remote, .from = s->from, .to = s->to, .auth_identity = s->auth_identity};
+	memcpy(before->auth_method, s->auth_method, sizeof(s->auth_method));
 	s->from = mem_strdup(from);
 	s->to = mem_strdup(to);
+	/* What proved the stream's own pair proves no other. */
+	s->auth_method[0] = '\0';
+	s->auth_identity = NULL;
 }
 
 static void step_back(struct session *s, const struct aside *before)
 {
 	mem_free(s->from);
 	mem_free(s->to);
+	mem_free(s->auth_identity);
 	s->from = before->from;
 	s->to = before->to;
+	s->auth_identity = before->auth_identity;
+	memcpy(s->auth_method, before->auth_method, sizeof(s->auth_method));
 	if (s->remote != before->remote)
 		session_remote_free(s);
 	s->remote = before->remote;
@@ -74,13 +83,15 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 
 static void named_late(struct session *s)
 {
-	struct verdict verdict = session_verdict(s);
+	struct verdict verdict = session_inbound_verdict(s);
 	session_remote_events(s);
 	if (verdict.allow)
 		session_object(s, verdict.reason);
 	else
 		session_record(s, "stream-refused", 2, verdict.reason, NULL);
-	if (verdict.allow || verdict.reason == REASON_CERTIFICATE_CHANGED)
+	if (verdict.allow)
+		session_remote_settled(s);
+	else if (verdict.reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
 	session_relay_settle(s);
@@ -133,21 +144,17 @@ static bool is_own_pair(const struct session *s, const char *from, const char *t
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external)
 {
 	struct aside before;
-	char method[sizeof(s->auth_method)];
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
+	if (s->remote != NULL && strcmp(s->remote->domain, from) == 0)
+		session_remote_proven(s);
 	if (is_own_pair(s, from, to))
 		return;
 	step_aside(s, &before, from, to);
 	if (role_is_inbound(s->role))
 		consider(s, from);
-	memcpy(method, s->auth_method, sizeof(method));
-	char *identity = s->auth_identity;
 	snprintf(s->auth_method, sizeof(s->auth_method), "%s", external ? "EXTERNAL" : "dialback");
 	s->auth_identity = mem_strdup(from);
 	session_record(s, "stream-established", 0, REASON_NONE, NULL);
-	mem_free(s->auth_identity);
-	s->auth_identity = identity;
-	memcpy(s->auth_method, method, sizeof(method));
 	step_back(s, &before);
 }
 

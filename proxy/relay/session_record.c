@@ -97,11 +97,13 @@ static void fill_certificate(struct audit_certificate *out, const struct tls_cer
 	};
 }
 
-/* What the certificate proved; where it proved nothing, what dialback did (LOG-3). */
+/* What the certificate proved; where it proved nothing, what dialback did (LOG-3). On a stream of ours that is the
+ * method, too, but it has proven our own domain and not the remote one. */
 static void fill_verification(struct audit_record *r, const struct session *s)
 {
 	const struct remote *remote = s->remote;
 	bool dialback = strcmp(s->auth_method, "dialback") == 0;
+	bool proves = dialback && role_is_inbound(s->role);
 	r->verification_method = dialback ? "dialback" : "none";
 	if (remote == NULL)
 		return;
@@ -110,7 +112,7 @@ static void fill_verification(struct audit_record *r, const struct session *s)
 	if (remote->identity != NULL && remote->identity->verified) {
 		r->verification_method = remote->identity->method;
 		r->verification_matched = or_null(remote->identity->matched);
-	} else if (!dialback) {
+	} else if (!proves) {
 		r->verification_result = "unverified";
 		r->verification_reason = remote->identity != NULL ? remote->identity->unverified : "there is no TLS";
 	}

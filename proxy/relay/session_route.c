@@ -87,21 +87,67 @@ static int weight(enum reason reason)
 	return reason == REASON_NONE ? 0 : reason == REASON_REMOTE_DOWN ? 1 : 2;
 }
 
-static void remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
+/* Is it the one to be told, if nothing says more? */
+static bool remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
 {
 	if (weight(reason) <= weight(r->failure))
-		return;
+		return false;
 	char *copy = mem_strdup(why);
 	mem_free(r->why);
 	r->why = copy;
 	r->failure = reason;
 	r->said = said;
+	return true;
 }
 
-static void give_up(struct session *s)
+void session_route_drop(struct attempt *a)
+{
+	mem_free(a->tls);
+	mem_free(a->identity);
+	tls_certificate_free(&a->certificate);
+	*a = (struct attempt){0};
+}
+
+/* What was seen of the present candidate is taken from the session. */
+static struct attempt take_attempt(struct session *s)
+{
+	struct remote *r = s->remote;
+	const struct attempt a = {.candidate = r->candidate,
+				  .tls = s->tls[LEG_CONNECT],
+				  .certificate = r->certificate,
+				  .identity = r->identity,
+				  .starttls = s->starttls,
+				  .advertised = s->starttls_advertised,
+				  .required = s->starttls_required};
+	s->tls[LEG_CONNECT] = NULL;
+	r->certificate = NULL;
+	r->identity = NULL;
+	return a;
+}
+
+/* The record speaks of the candidate whose failure is told, not of the one that came last. */
+static void put_heaviest(struct session *s)
+{
+	struct remote *r = s->remote;
+	struct attempt last = take_attempt(s);
+	session_route_drop(&last);
+	r->candidate = r->heaviest.candidate;
+	s->tls[LEG_CONNECT] = r->heaviest.tls;
+	r->certificate = r->heaviest.certificate;
+	r->identity = r->heaviest.identity;
+	s->starttls = r->heaviest.starttls;
+	s->starttls_advertised = r->heaviest.advertised;
+	s->starttls_required = r->heaviest.required;
+	r->heaviest = (struct attempt){0};
+}
+
+/* present: it is the candidate under way that failed so. */
+static void give_up(struct session *s, bool present)
 {
 	struct remote *r = s->remote;
 	char why[512];
+	if (!present)
+		put_heaviest(s);
 	session_explain(r->failure, r->why, why, sizeof(why));
 	log_info("stream %s: %s to %s: %s", s->id, role_name(s->role), r->domain, why);
 	session_end(s, r->failure, r->said, r->why);
@@ -113,8 +159,7 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	if (fd < 0) {
-		remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why);
-		give_up(s);
+		give_up(s, remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why));
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
@@ -163,8 +208,7 @@ static void resolved(void *ctx, const struct resolved *out)
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
 	if (out->status != RESOLVE_FOUND) {
-		remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail);
-		give_up(s);
+		give_up(s, remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail));
 	} else {
 		take_candidates(s, out->candidates, out->count);
 		set_out(s);
@@ -194,12 +238,15 @@ static void take_destination(struct session *s)
 	take_candidates(s, &c, 1);
 }
 
-/* A connection of our own that the packet filter has led back to us: noted before its header went out. */
+/* A connection of our own that came back to us, led by the packet filter or by DNS: noted before its header went out.
+ */
 static bool is_our_own(const struct session *s)
 {
-	if (s->reached == NULL)
-		return false;
-	const struct shared_ends ends = {.own = s->peer, .to = *s->reached};
+	struct shared_ends ends = {.own = s->peer};
+	if (s->reached != NULL)
+		ends.to = *s->reached;
+	else
+		leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
 	return shared_is_own(s->engine->p.shared, &ends);
 }
 
@@ -207,7 +254,9 @@ void session_route(struct session *s)
 {
 	const struct negotiator *accept = s->negotiation->accept;
 	if (is_our_own(s)) {
-		session_end(s, REASON_LOOP, XMPP_ERROR_NONE, "the packet filter redirects portcullis itself");
+		session_end(s, REASON_LOOP, XMPP_ERROR_NONE,
+			    s->reached != NULL ? "the packet filter redirects portcullis itself"
+					       : "the remote domain's server is this very listener");
 		return;
 	}
 	s->domain = config_find_domain(s->config, negotiate_local(accept));
@@ -333,6 +382,8 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 		return;
 	}
 	bool again = may_do_without(s, reason);
+	if (was_judged(s))
+		session_remote_faulted(s);
 	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
 	    !s->without_tls)
 		session_route_starttls(s, false);
@@ -343,9 +394,10 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
 	if (again)
 		session_object(s, reason);
-	else
-		remember_failure(
-		    r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE, detail);
+	r->weighty =
+	    !again &&
+	    remember_failure(r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
+			     detail);
 	s->without_tls = again;
 	s->dials_again = true;
 	if (s->leg[LEG_CONNECT] != NULL)
@@ -363,9 +415,8 @@ void session_route_overdue(struct session *s)
 	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
 	if (tls)
 		session_route_starttls(s, false);
-	remember_failure(s->remote, tls ? REASON_NO_TLS : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
-			 "negotiation took too long");
-	give_up(s);
+	give_up(s, remember_failure(s->remote, tls ? REASON_NO_TLS : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
+				    "negotiation took too long"));
 }
 
 /* Is it one of our own outbound listeners on this very machine? */
@@ -406,11 +457,12 @@ void session_route_forget(struct session *s)
 
 void session_route_go_on(struct session *s)
 {
-	mem_free(s->tls[LEG_CONNECT]);
-	s->tls[LEG_CONNECT] = NULL;
-	tls_certificate_free(&s->remote->certificate);
-	mem_free(s->remote->identity);
-	s->remote->identity = NULL;
+	struct remote *r = s->remote;
+	struct attempt last = take_attempt(s);
+	session_route_drop(r->weighty ? &r->heaviest : &last);
+	if (r->weighty)
+		r->heaviest = last;
+	r->weighty = false;
 	session_route_forget(s);
 	if (s->without_tls)
 		session_dial(s);
