@@ -98,6 +98,7 @@ struct remote {
 	/* The certificate of the network-facing leg; NULL: no TLS there, or none presented. */
 	struct tls_certificate *certificate;
 	struct tls_identity *identity; /* NULL: not judged yet */
+	bool unobserved;               /* it goes on, and is remembered once it is proven */
 	/* Outbound: the way. */
 	struct lookup *lookup;
 	struct candidate *candidates; /* until the race has them */
@@ -289,6 +290,9 @@ void session_route_starttls(struct session *s, bool secured);
 enum inspect_pair session_pair(struct session *s, const char *from, const char *to);
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external);
 void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason);
+/* The stream goes on: what was seen of its remote domain is remembered, now or once dialback has proven that it is it.
+ */
+void session_pair_observe(struct session *s);
 
 /* session_relay.c */
 void session_join(struct session *s);

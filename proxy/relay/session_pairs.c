@@ -72,6 +72,30 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
 }
 
+/*
+ * Who comes to us says who it is, and nothing more is known before a certificate or dialback proves it: what a stranger
+ * shows must not be taken for what that domain is known by, nor push out what is remembered of others. Where we go,
+ * DNS led us.
+ */
+void session_pair_observe(struct session *s)
+{
+	struct remote *r = s->remote;
+	if (r == NULL)
+		return;
+	r->unobserved = role_is_inbound(s->role) && (r->identity == NULL || !r->identity->verified);
+	if (!r->unobserved)
+		session_remote_observe(s);
+}
+
+static void observe_proven(struct session *s, const char *from)
+{
+	struct remote *r = s->remote;
+	if (r == NULL || !r->unobserved || strcmp(r->domain, from) != 0)
+		return;
+	r->unobserved = false;
+	session_remote_observe(s);
+}
+
 static void named_late(struct session *s)
 {
 	struct verdict verdict = session_verdict(s);
@@ -80,7 +104,9 @@ static void named_late(struct session *s)
 		session_object(s, verdict.reason);
 	else
 		session_record(s, "stream-refused", 2, verdict.reason, NULL);
-	if (verdict.allow || verdict.reason == REASON_CERTIFICATE_CHANGED)
+	if (verdict.allow)
+		session_pair_observe(s);
+	else if (verdict.reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
 	session_relay_settle(s);
@@ -135,6 +161,7 @@ void session_pair_proven(struct session *s, const char *from, const char *to, bo
 	struct aside before;
 	char method[sizeof(s->auth_method)];
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
+	observe_proven(s, from);
 	if (is_own_pair(s, from, to))
 		return;
 	step_aside(s, &before, from, to);
