@@ -320,6 +320,14 @@ void hub_input(struct hub *hub, const void *data, size_t len)
 	hub_reader_feed(&hub->reader, data, len);
 }
 
+void hub_watch(struct hub *hub)
+{
+	for (struct spoke *spoke = hub->spokes, *next; spoke != NULL && !hub->over; spoke = next) {
+		next = spoke->next;
+		spoke_watch(spoke);
+	}
+}
+
 void hub_drained(struct hub *hub)
 {
 	hub_update_reading(hub);
