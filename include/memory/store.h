@@ -12,7 +12,8 @@
 
 struct peer_store;
 
-/* The most (domain, service) pairs kept; past it the one not seen for longest is forgotten, never one just written. */
+/* The most (domain, service) pairs kept; past it the one not seen for longest is forgotten, never one just written, and
+ * one that has been seen for a week or more only where there is no other: a flood of new names pushes out itself. */
 #define PEER_STORE_MAX 100000
 
 /* directory/peers.db. NULL with err set: cannot be opened, is no database, is damaged, is of a newer program. */
