@@ -231,8 +231,10 @@ static void on_close(void *ctx)
 {
 	struct hub *hub = ctx;
 	hub->closing = true;
+	/* What waits for a renewal still goes out before the close tag. */
 	for (struct spoke *spoke = hub->spokes; spoke != NULL; spoke = spoke->next)
-		spoke_close(spoke);
+		if (spoke->pair == NULL || spoke->pair->waiting.len == 0)
+			spoke_close(spoke);
 	event_active(hub->reaper, EV_TIMEOUT, 0);
 	hub->p.ops->closing(hub->p.ctx);
 }
