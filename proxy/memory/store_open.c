@@ -76,7 +76,8 @@ static const char *const statement_text[] = {
 				   " AND sha256 <> ?3 ORDER BY accepted DESC, last_seen DESC, sha256"
 				   " LIMIT -1 OFFSET ?4)",
     [STATEMENT_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE domain = ?1",
-    [STATEMENT_CERTIFICATE_ACCEPT] = "UPDATE certificate SET accepted = 1 WHERE domain = ?1 AND accepted = 0",
+    [STATEMENT_CERTIFICATE_ACCEPT] = "UPDATE certificate SET accepted = 1 WHERE domain = ?1 AND accepted = 0"
+				     " AND (?2 = '' OR sha256 = ?2)",
 };
 _Static_assert(ARRAY_LEN(statement_text) == STATEMENT_COUNT, "statement without text");
 

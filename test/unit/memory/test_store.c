@@ -135,12 +135,19 @@ static void test_accepted(void **state)
 	assert_string_equal(m->certificate[2].subject, "CN=a");
 	assert_true(m->certificate[2].accepted);
 
-	assert_int_equal(peer_store_accept(store, "other.example", &count, &err), 0);
+	assert_int_equal(peer_store_accept(store, "other.example", "", &count, &err), 0);
 	assert_int_equal(count, 0);
-	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	/* Only what was named, where one was. */
+	assert_int_equal(peer_store_accept(store, "example.com", m->certificate[0].sha256, &count, &err), 0);
+	assert_int_equal(count, 0);
+	show(&seen, 'e', false);
+	observe(&seen);
+	assert_int_equal(peer_store_accept(store, "example.com", seen.certificate.sha256, &count, &err), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(peer_store_accept(store, "example.com", "", &count, &err), 0);
 	assert_int_equal(count, 1);
 	assert_true(get("example.com", PEER_S2S)->certificate[1].accepted);
-	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	assert_int_equal(peer_store_accept(store, "example.com", "", &count, &err), 0);
 	assert_int_equal(count, 0);
 	/* Durable, with the batch that was open. */
 	peer_store_close(&store);
