@@ -203,6 +203,22 @@ def test_who_comes_is_remembered_too(gateway, legacy_backend, pki, unproven):
     assert fingerprints(unproven[0][0])[0] in json.dumps(record["xmpp"]["peer"]["previous"])
 
 
+def test_who_proves_nothing_is_not_remembered(gateway, legacy_backend, pki, unproven):
+    """Anybody can say that he is a domain that was never seen before, and show a certificate that would then be its first."""
+    proxy = gateway(config=ENCRYPT)
+    for number, (chain, proven) in enumerate([(unproven[0], False), (unproven[1], True)]):
+        visitor = Peer(proxy.inbound).secure(context(pki, chain)).begin()
+        server = legacy_backend.greet_server()
+        visitor.opened()
+        if proven:
+            visitor.dialback(server)
+        visitor.close()
+        proxy.wait_records("stream-closed", number + 1)
+    until_shown(proxy, fingerprints(unproven[1][0])[0])
+    assert fingerprints(unproven[0][0])[0] not in shown(proxy)
+    assert not proxy.records("certificate-changed")
+
+
 def test_no_word_of_what_was_said_is_kept(gateway, remote):
     server = remote()
     proxy = gateway([peer(REMOTE, server)])
