@@ -316,8 +316,6 @@ void session_route_starttls(struct session *s, bool secured);
 enum inspect_pair session_pair(struct session *s, const char *from, const char *to);
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external);
 void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason);
-/* The stream goes on: what was seen of its remote domain is remembered, now or once dialback has proven that it is it.
- */
 
 /* session_relay.c */
 void session_join(struct session *s);
