@@ -388,8 +388,6 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
 	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-	if (again)
-		session_object(s, reason);
 	r->weighty =
 	    !again &&
 	    remember_failure(r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
@@ -460,8 +458,11 @@ void session_route_go_on(struct session *s)
 		r->heaviest = last;
 	r->weighty = false;
 	session_route_forget(s);
-	if (s->without_tls)
+	if (s->without_tls) {
 		session_dial(s);
-	else
-		race_go_on(s->remote->race);
+		return;
+	}
+	s->starttls = STARTTLS_NOT_ATTEMPTED;
+	s->starttls_advertised = s->starttls_required = false;
+	race_go_on(r->race);
 }

@@ -212,3 +212,28 @@ def test_weak_tls_is_not_lent_to_others(gateway, legacy_backend, pki):
     visitor = Peer(proxy.inbound).secure(context(pki, chain), sender="old.test").begin(sender="strong.test")
     assert b"<not-authorized" in visitor.to_end()[0]
     assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "header-switch"
+
+
+def test_weak_tls_also_where_plaintext_may_go_on(gateway, legacy_backend, pki):
+    """There STARTTLS is a change of mind on a stream that was joined; the rule's settings are the same."""
+    chain = pki.issue("old.test", usage="serverAuth,clientAuth")
+    proxy = gateway([peer("old.test", level="may", tls={"profile": "compat", "min-version": "1.1"}, **EXCUSE)])
+    visitor = Peer(proxy.inbound)
+    visitor.send(s2s.header("im.test", "old.test"))
+    legacy_backend.greet_server()
+    visitor.opened()
+    visitor.send(wire.STARTTLS)
+    assert visitor.until(wire.PROCEED) == wire.PROCEED
+    visitor.handshake(context(pki, chain, version=ssl.TLSVersion.TLSv1_1), "im.test").begin(sender="old.test")
+    legacy_backend.greet_server()
+    visitor.opened()
+    assert audit.get(proxy.wait_records("stream-established")[0], "tls.version") == "1.1"
+    visitor.close()
+
+
+def test_monitor_objects_once_to_missing_tls(gateway, remote):
+    server = remote(offer="absent", answer="failure", plain_from=1)
+    proxy = gateway([peer("remote.test", server)], config={"mode": "monitor"})
+    Legacy(proxy.outbound).open("remote.test").close()
+    proxy.wait_records("stream-closed")
+    assert [r["event"]["code"] for r in proxy.records("stream-refused")] == ["no-tls"]
