@@ -199,6 +199,9 @@ static const char *failure_detail(const struct negotiation *n, enum reason reaso
 		return f->detail;
 	if (reason != REASON_BACKEND_TLS)
 		return NULL;
+	const struct neg_starttls *st = negotiate_starttls(n->connect);
+	if (!st->sent || st->answer == NEG_ANSWER_PROCEED)
+		return "it did not finish the handshake in time";
 	return negotiate_peer_error(n->connect) != XMPP_ERROR_NONE ? "it answered STARTTLS with a stream error"
 								   : "it does not take STARTTLS";
 }
@@ -217,6 +220,8 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 		new_parser(s);
 		return;
 	case NEG_NOTE:
+		if (!role_is_inbound(s->role))
+			session_route_starttls(s, false);
 		session_record(s, "starttls-injection", 3,
 			       role_is_inbound(s->role) ? REASON_BACKEND_INJECTION : REASON_REMOTE_INJECTION, NULL);
 		return;

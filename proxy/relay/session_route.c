@@ -333,7 +333,7 @@ void session_route_starttls(struct session *s, bool secured)
 	if (!st->sent)
 		return;
 	if (st->advertised) {
-		s->starttls = secured || st->answer == NEG_ANSWER_PROCEED ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
+		s->starttls = secured || was_judged(s) ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
 	} else if (secured || was_judged(s)) {
 		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
 		tell_strip(
@@ -392,8 +392,6 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
 	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-	if (again)
-		session_object(s, reason);
 	r->weighty =
 	    !again &&
 	    remember_failure(r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
@@ -419,10 +417,23 @@ void session_route_overdue(struct session *s)
 				    "negotiation took too long"));
 }
 
-/* Is it one of our own outbound listeners on this very machine? */
+/* DNS of a stranger must not lead us to what only we may reach: the legacy servers behind us. */
+static bool is_backend(const struct session *s)
+{
+	const struct addr *to = &s->remote->candidate.address;
+	for (size_t i = 0; i < s->config->domain_count; i++)
+		if (addr_equal(&s->config->domains[i].backend.s2s, to) ||
+		    addr_equal(&s->config->domains[i].backend.c2s, to))
+			return true;
+	return false;
+}
+
+/* Is it one of our own outbound listeners on this very machine, or a backend? */
 static bool leads_back(const struct session *s)
 {
 	const struct remote *r = s->remote;
+	if (is_backend(s))
+		return true;
 	for (size_t i = 0; i < s->config->listener_count; i++) {
 		const struct config_listener *l = &s->config->listeners[i];
 		if (!role_is_inbound((enum role)l->role) &&
@@ -464,8 +475,11 @@ void session_route_go_on(struct session *s)
 		r->heaviest = last;
 	r->weighty = false;
 	session_route_forget(s);
-	if (s->without_tls)
+	if (s->without_tls) {
 		session_dial(s);
-	else
-		race_go_on(s->remote->race);
+		return;
+	}
+	s->starttls = STARTTLS_NOT_ATTEMPTED;
+	s->starttls_advertised = s->starttls_required = false;
+	race_go_on(r->race);
 }
