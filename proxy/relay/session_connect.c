@@ -133,10 +133,22 @@ static bool remote_stands(struct session *s)
 	return verdict.allow;
 }
 
+/* STRIP-9: what only somebody on the way would change. What was said in plaintext is not used, so nothing else follows.
+ */
+static void tell_difference(const struct session *s)
+{
+	if (negotiate_starttls(s->negotiation->connect)->differs)
+		log_warn("stream %s: what %s says inside TLS is not what was said in plaintext before: somebody on the "
+			 "way may "
+			 "have changed that",
+			 s->id, s->remote->domain);
+}
+
 /* Once more, for where there is no TLS: the line before a stream is called established. */
 static void establish_remote(struct session *s)
 {
 	struct verdict verdict = session_verdict(s);
+	tell_difference(s);
 	if (!verdict.allow) {
 		refuse_remote(s, verdict.reason);
 		return;

@@ -304,8 +304,10 @@ static void tell_strip(struct session *s, int severity, const char *sentence)
 	if (s->remote->strip_told)
 		return;
 	s->remote->strip_told = true;
+	/* STRIP-6: something like an offer in its place is no accident. */
+	bool mangled = negotiate_starttls(s->negotiation->connect)->mangled;
 	char *before = s->detail;
-	s->detail = mem_strdup(sentence);
+	s->detail = mem_printf("%s%s", sentence, mangled ? " Something that only looks like the offer was there." : "");
 	session_record_event(s, "starttls-stripped", severity);
 	mem_free(s->detail);
 	s->detail = before;

@@ -91,13 +91,13 @@ def test_the_record_of_a_stripped_refusal_shows_its_tls(gateway, remote, zoo):
 
 
 def test_stopping_between_two_addresses(gateway, remote, dns, zoo, silent):
-    """The first was up and was refused, the second does not answer: nothing is left of the first that could be told."""
+    """The first had TLS and was refused, the second does not answer: nothing is left of the first that could be told."""
     server = remote(certificate=zoo.get("self-signed"), offer="absent")
     announce(dns, "stop.example", server.port, silent)
     proxy = gateway(dns=dns, config={"policy": ENCRYPT, "timeouts": {"drain": "1s", "connect": "20s"}})
     legacy = Legacy(proxy.outbound).begin("stop.example")
     proxy.wait_records("starttls-stripped")
-    server.ready()
+    server.failed()
     proxy.stop()
     assert b"<system-shutdown" in legacy.to_end()[0]
     assert proxy.wait_records("stream-closed")[0]["event"]["code"] == "shutdown"
@@ -244,7 +244,7 @@ def test_the_record_of_an_injection_says_that_starttls_was_tried(gateway, remote
     proxy = gateway([peer("remote.test", server)])
     Legacy(proxy.outbound).begin("remote.test").refused("remote-injection")
     record = proxy.wait_records("starttls-injection")[0]
-    assert audit.get(record, "xmpp.starttls.advertised") is True and audit.get(record, "xmpp.starttls.result") == "negotiated"
+    assert audit.get(record, "xmpp.starttls.advertised") is True and audit.get(record, "xmpp.starttls.result") == "refused"
 
 
 @pytest.mark.parametrize("direct", [False, True])
