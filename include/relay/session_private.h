@@ -83,6 +83,16 @@ struct negotiation {
 	bool nameless;         /* … or NAMELESS */
 };
 
+/* What was seen of one candidate, for the record. */
+struct sight {
+	struct candidate candidate; /* target "": nothing was */
+	struct tls_facts *tls;
+	struct tls_certificate *certificate;
+	struct tls_identity *identity;
+	bool advertised, required;
+	enum starttls_result starttls;
+};
+
 /*
  * The remote domain of a stream (s2s, c2s-outbound): what policy asks of it, what is remembered and seen of it, and for
  * outbound roles the way there.
@@ -98,6 +108,7 @@ struct remote {
 	/* The certificate of the network-facing leg; NULL: no TLS there, or none presented. */
 	struct tls_certificate *certificate;
 	struct tls_identity *identity; /* NULL: not judged yet */
+	enum reason refused;           /* inbound: policy's word on the domain that the first pair named */
 	/* Outbound: the way. */
 	struct lookup *lookup;
 	struct candidate *candidates; /* until the race has them */
@@ -111,8 +122,8 @@ struct remote {
 	enum reason failure;        /* why the candidates tried so far were no good; NONE: none was tried */
 	enum xmpp_error said;       /* the stream error that came with it, where it is L's business (row 32) */
 	char *why;                  /* plain words for the record */
+	struct sight failed;        /* the candidate that `failure` is about */
 	uint64_t step_ms;           /* since then the present answer of the remote server is waited for */
-	bool asked_blindly;         /* <starttls/> went out because no features came */
 	bool strip_told;            /* starttls-stripped was recorded for this candidate */
 };
 
@@ -254,11 +265,15 @@ void session_remote_stop(struct session *s);
 void session_remote_recall(struct session *s, void (*then)(struct session *s));
 /* The network-facing leg's certificate and what it proves, now that its handshake is complete. */
 void session_remote_judge(struct session *s);
+/* The same of a handshake that the certificate ended, as far as it was seen. */
+void session_remote_judge_failed(struct session *s);
 /* Facts for policy_decide about the network-facing leg. */
 void session_remote_facts(const struct session *s, struct leg_facts *facts);
 /* What is new or noteworthy of a stream that is about to be established or refused for it: certificate-changed,
  * tls-downgraded, starttls-required-stripped, weak-exception-used. */
 void session_remote_events(struct session *s);
+/* Plain words for policy's refusal; NULL: the reason says all. */
+const char *session_remote_why(const struct session *s, enum reason reason);
 /* Policy refused the stream for what the remote side is: said, and remembered where it must be; ends it. */
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
@@ -278,6 +293,8 @@ void session_route_overdue(struct session *s);
 bool session_route_reached(struct session *s);
 /* From the reaper: the leg may be freed now. */
 void session_route_go_on(struct session *s);
+/* Frees what is known of candidates that were no good. */
+void session_route_forget(struct remote *r);
 /* The reason for remote servers that stands for one of the connect negotiator's. */
 enum reason session_remote_reason(const struct session *s, enum reason reason);
 /* How STARTTLS went with this candidate, for the session's record. */
@@ -287,6 +304,8 @@ void session_route_starttls(struct session *s, bool secured);
 enum inspect_pair session_pair(struct session *s, const char *from, const char *to);
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external);
 void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason);
+/* The stream ends for `reason`, of the inspector: what policy had said, where that is behind it. */
+enum reason session_pair_reason(struct session *s, enum reason reason);
 
 /* session_relay.c */
 void session_join(struct session *s);

@@ -270,7 +270,7 @@ static void begin(struct session *s, int fd)
 		s->turned_away = true;
 		e->turned_away++;
 	} else if (refused != REASON_NONE) {
-		session_close(s, refused, NULL);
+		session_close(s, refused, s->detail);
 		return;
 	}
 	session_enter(s, SESSION_FIRST_BYTE);

@@ -106,12 +106,6 @@ static void record_established(struct session *s)
 	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
 }
 
-static const char *unverified(const struct session *s)
-{
-	const struct remote *r = s->remote;
-	return r->identity != NULL ? r->identity->unverified : NULL;
-}
-
 /* Outbound: all that is known of the remote server is known now. */
 static void establish_remote(struct session *s)
 {
@@ -127,7 +121,7 @@ static void establish_remote(struct session *s)
 	}
 	if (s->tls[LEG_CONNECT] != NULL)
 		tls_forget_session(leg_ssl(s->leg[LEG_CONNECT]));
-	session_candidate_failed(s, verdict.reason, unverified(s));
+	session_candidate_failed(s, verdict.reason, session_remote_why(s, verdict.reason));
 }
 
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
@@ -183,6 +177,8 @@ static const char *failure_detail(const struct negotiation *n, enum reason reaso
 		return f->detail;
 	if (reason != REASON_BACKEND_TLS)
 		return NULL;
+	if (negotiate_starttls(n->connect)->answer == NEG_ANSWER_PROCEED)
+		return "the handshake did not end in time";
 	return negotiate_peer_error(n->connect) != XMPP_ERROR_NONE ? "it answered STARTTLS with a stream error"
 								   : "it does not take STARTTLS";
 }
@@ -272,7 +268,8 @@ static void begin_remote(struct session *s)
 	/* As the legacy side writes them: most servers know their own name in one spelling only. */
 	const char *from = role_is_s2s(s->role) ? s->from : NULL;
 	struct strbuf first, header;
-	strbuf_init(&first, 4096);
+	/* Two names of that header, each byte of them an entity at worst. */
+	strbuf_init(&first, 512 + 6 * n->header.len);
 	strbuf_init(&header, n->header.len + 64);
 	stream_header_first(&first, role_content_ns(s->role), from, s->to);
 	if (!stream_header_modernise(&header, n->header.data, n->header.len)) {

@@ -55,6 +55,7 @@ void session_remote_free(struct session *s)
 	mem_free(r->identity);
 	mem_free(r->why);
 	tls_certificate_free(&r->certificate);
+	session_route_forget(r);
 	mem_free(r);
 }
 
@@ -90,6 +91,22 @@ void session_remote_judge(struct session *s)
 	r->certificate = tls_certificate_read(ssl);
 	r->identity = mem_zalloc(sizeof(*r->identity));
 	tls_identify(r->identity, s->store, ssl, s->role, r->domain, &r->policy);
+}
+
+/* CERT-10 ended it; the leg has no TLS, but LOG-4 asks for what was shown. */
+void session_remote_judge_failed(struct session *s)
+{
+	struct remote *r = s->remote;
+	const struct leg *leg = s->leg[session_outer(s)];
+	const struct ssl_st *ssl = leg != NULL ? leg_ssl(leg) : NULL;
+	const char *fault = ssl != NULL ? tls_peer_fault(ssl) : NULL;
+	if (fault == NULL)
+		return;
+	r->certificate = tls_certificate_read(ssl);
+	r->identity = mem_zalloc(sizeof(*r->identity));
+	r->identity->method = "none";
+	r->identity->unverified = fault;
+	snprintf(r->identity->reference, sizeof(r->identity->reference), "%s", r->domain);
 }
 
 static const struct peer_certificate *known(const struct remote *r)
@@ -230,6 +247,9 @@ void session_remote_observe(struct session *s)
 	seen.method = method_of(r);
 	put_certificate(&seen, r);
 	recall->observe(recall->ctx, &seen);
+	/* Until the stream is joined another candidate may have to be held against it. */
+	if (s->state != SESSION_RELAY)
+		return;
 	mem_free(r->memory);
 	r->memory = NULL;
 }
@@ -248,17 +268,23 @@ static void inbound_recalled(struct session *s)
 	session_dial(s);
 }
 
+const char *session_remote_why(const struct session *s, enum reason reason)
+{
+	const struct tls_identity *identity = s->remote != NULL ? s->remote->identity : NULL;
+	bool about = reason == REASON_STRIPPED || reason == REASON_REMOTE_UNVERIFIED ||
+		     reason == REASON_PEER_UNVERIFIED || reason == REASON_CERTIFICATE_CHANGED;
+	return about && identity != NULL ? identity->unverified : NULL;
+}
+
 void session_remote_refused(struct session *s, enum reason reason)
 {
-	struct remote *r = s->remote;
 	session_remote_events(s);
 	/* What `peers accept` is to accept must be remembered; what policy refuses anyway must not be. */
 	if (reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	if (s->tls[session_outer(s)] != NULL)
 		tls_forget_session(leg_ssl(s->leg[session_outer(s)]));
-	const char *why = r->identity != NULL ? r->identity->unverified : NULL;
-	session_end(s, reason, XMPP_ERROR_NONE, why);
+	session_end(s, reason, XMPP_ERROR_NONE, session_remote_why(s, reason));
 }
 
 void session_inbound_route(struct session *s)

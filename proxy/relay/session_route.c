@@ -95,8 +95,47 @@ static int weight(enum reason reason)
 	return reason == REASON_NONE ? 0 : reason == REASON_REMOTE_DOWN ? 1 : 2;
 }
 
-static void remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
+static void forget_sight(struct sight *sight)
 {
+	mem_free(sight->tls);
+	tls_certificate_free(&sight->certificate);
+	mem_free(sight->identity);
+	*sight = (struct sight){.starttls = STARTTLS_NOT_ATTEMPTED};
+}
+
+/* The session knows nothing of the candidate any more. */
+static struct sight take_sight(struct session *s)
+{
+	struct remote *r = s->remote;
+	struct sight sight = {r->candidate,           s->tls[LEG_CONNECT],  r->certificate, r->identity,
+			      s->starttls_advertised, s->starttls_required, s->starttls};
+	s->tls[LEG_CONNECT] = NULL;
+	r->certificate = NULL;
+	r->identity = NULL;
+	s->starttls_advertised = s->starttls_required = false;
+	s->starttls = STARTTLS_NOT_ATTEMPTED;
+	return sight;
+}
+
+/* What the records are about in the end: the candidate whose failure is told, not the one that was tried last. */
+static void put_sight(struct session *s, struct sight *sight)
+{
+	struct remote *r = s->remote;
+	struct sight last = take_sight(s);
+	forget_sight(&last);
+	r->candidate = sight->candidate;
+	s->tls[LEG_CONNECT] = sight->tls;
+	r->certificate = sight->certificate;
+	r->identity = sight->identity;
+	s->starttls_advertised = sight->advertised;
+	s->starttls_required = sight->required;
+	s->starttls = sight->starttls;
+	*sight = (struct sight){.starttls = STARTTLS_NOT_ATTEMPTED};
+}
+
+static void remember_failure(struct session *s, enum reason reason, enum xmpp_error said, const char *why)
+{
+	struct remote *r = s->remote;
 	if (weight(reason) <= weight(r->failure))
 		return;
 	char *copy = mem_strdup(why);
@@ -104,12 +143,16 @@ static void remember_failure(struct remote *r, enum reason reason, enum xmpp_err
 	r->why = copy;
 	r->failure = reason;
 	r->said = said;
+	forget_sight(&r->failed);
+	r->failed = take_sight(s);
 }
 
 static void give_up(struct session *s)
 {
 	struct remote *r = s->remote;
 	char why[512];
+	if (r->failed.candidate.target[0] != '\0')
+		put_sight(s, &r->failed);
 	session_explain(r->failure, r->why, why, sizeof(why));
 	log_info("stream %s: %s to %s: %s", s->id, role_name(s->role), r->domain, why);
 	session_end(s, r->failure, r->said, r->why);
@@ -121,7 +164,7 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	if (fd < 0) {
-		remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why);
+		remember_failure(s, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why);
 		give_up(s);
 	} else {
 		r->candidate = *race_candidate(r->race, index);
@@ -172,7 +215,7 @@ static void resolved(void *ctx, const struct resolved *out)
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
 	if (out->status != RESOLVE_FOUND) {
-		remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail);
+		remember_failure(s, reasons[out->status], XMPP_ERROR_NONE, out->detail);
 		give_up(s);
 	} else {
 		take_candidates(s, out->candidates, out->count);
@@ -312,21 +355,21 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 	}
 	bool again = may_do_without(s, reason);
 	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
-	    !s->without_tls)
+	    !s->without_tls) {
 		session_route_starttls(s, false);
+		session_remote_judge_failed(s);
+	}
 	enum xmpp_error said =
 	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
 	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-	if (again)
-		session_object(s, reason);
-	else
-		remember_failure(
-		    r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE, detail);
-	s->without_tls = again;
-	s->dials_again = true;
 	if (s->leg[LEG_CONNECT] != NULL)
 		leg_finish(s->leg[LEG_CONNECT], s->tls[LEG_CONNECT] != NULL);
+	if (!again)
+		remember_failure(
+		    s, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE, detail);
+	s->without_tls = again;
+	s->dials_again = true;
 	session_enter(s, SESSION_ROUTE);
 	/* We may be inside this very leg's callback. */
 	s->next_again = e->again;
@@ -340,7 +383,7 @@ void session_route_overdue(struct session *s)
 	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
 	if (tls)
 		session_route_starttls(s, false);
-	remember_failure(s->remote, tls ? REASON_NO_TLS : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
+	remember_failure(s, tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
 			 "negotiation took too long");
 	give_up(s);
 }
@@ -369,16 +412,20 @@ bool session_route_reached(struct session *s)
 	return false;
 }
 
+/* Plaintext is tried at the same candidate: how STARTTLS went with it stays true. */
 void session_route_go_on(struct session *s)
 {
-	mem_free(s->tls[LEG_CONNECT]);
-	s->tls[LEG_CONNECT] = NULL;
-	tls_certificate_free(&s->remote->certificate);
-	mem_free(s->remote->identity);
-	s->remote->identity = NULL;
 	s->remote->own.len = 0;
-	if (s->without_tls)
+	if (s->without_tls) {
 		session_dial(s);
-	else
-		race_go_on(s->remote->race);
+		return;
+	}
+	struct sight useless = take_sight(s);
+	forget_sight(&useless);
+	race_go_on(s->remote->race);
+}
+
+void session_route_forget(struct remote *r)
+{
+	forget_sight(&r->failed);
 }
