@@ -117,7 +117,7 @@ static void remember_header(struct session *s)
 
 /* What a peer claims to be may select weaker settings for its handshake: whether they were allowed is decided by the
  * header inside TLS. */
-static struct ssl_st *accept_tls(struct session *s, const char *to)
+struct ssl_st *session_accept_tls(struct session *s, const char *to)
 {
 	if (s->remote == NULL)
 		return tls_accept(s->store, s->role, to);
@@ -137,7 +137,7 @@ static bool upgrade(struct session *s, struct strbuf *reply, const char *rest, s
 		negotiate_injected(s->negotiation->accept);
 		return false;
 	}
-	struct ssl_st *ssl = accept_tls(s, negotiate_domain(s->negotiation->accept));
+	struct ssl_st *ssl = session_accept_tls(s, negotiate_domain(s->negotiation->accept));
 	if (ssl == NULL) {
 		strbuf_clear(reply);
 		session_close(s, REASON_INTERNAL, "cannot make a TLS context");

@@ -380,6 +380,8 @@ void session_connect_timeout(struct session *s)
 {
 	if (!role_is_inbound(s->role))
 		remote_timeout(s);
+	else if (s->state == SESSION_ROUTE)
+		session_end(s, REASON_NEGOTIATION_TIMEOUT, XMPP_ERROR_NONE, "peer memory did not answer in time");
 	else if (awaits_tls(s))
 		session_backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
 	else

@@ -100,18 +100,19 @@ static void fill_certificate(struct audit_certificate *out, const struct tls_cer
 /* What the certificate proved; where it proved nothing, what dialback did (LOG-3). */
 static void fill_verification(struct audit_record *r, const struct session *s)
 {
-	const struct tls_identity *identity = s->remote != NULL ? s->remote->identity : NULL;
-	bool verified = identity != NULL && identity->verified;
-	bool dialback = !verified && strcmp(s->auth_method, "dialback") == 0;
-	r->verification_method = verified ? identity->method : dialback ? "dialback" : "none";
-	if (s->remote == NULL)
+	static const struct tls_identity nobody = {.unverified = "there is no TLS"};
+	const struct remote *remote = s->remote;
+	const struct tls_identity *identity = remote != NULL && remote->identity != NULL ? remote->identity : &nobody;
+	bool dialback = !identity->verified && strcmp(s->auth_method, "dialback") == 0;
+	r->verification_method = identity->verified ? identity->method : dialback ? "dialback" : "none";
+	if (remote == NULL)
 		return;
-	r->verification_identity = s->remote->domain;
-	r->verification_result = verified || dialback ? "verified" : "unverified";
-	if (verified)
+	r->verification_identity = remote->domain;
+	r->verification_result = identity->verified || dialback ? "verified" : "unverified";
+	if (identity->verified)
 		r->verification_matched = or_null(identity->matched);
 	else if (!dialback)
-		r->verification_reason = identity != NULL ? identity->unverified : "there is no TLS";
+		r->verification_reason = identity->unverified;
 }
 
 struct certificates {

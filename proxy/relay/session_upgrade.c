@@ -51,7 +51,7 @@ void session_upgrade(struct session *s)
 		session_close(s, REASON_STARTTLS_INJECTION, NULL);
 		return;
 	}
-	struct ssl_st *ssl = tls_accept(s->store, s->role, s->domain->name);
+	struct ssl_st *ssl = session_accept_tls(s, s->domain->name);
 	forget_backend(s);
 	if (ssl == NULL) {
 		session_close(s, REASON_INTERNAL, "cannot make a TLS context");

@@ -27,18 +27,14 @@
 #include <unistd.h>
 
 #include "../net/dns_server.h"
-#include "../tls/certs.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "servers_pki.h"
 #include "tls/tickets.h"
 
 #define NS "xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'"
 #define HEADER_OF(attributes) "<?xml version='1.0'?><stream:stream " NS attributes ">"
-#define LOCAL "local.example"
-#define SECOND "second.example"
-#define REMOTE "remote.example"
-#define OTHER "other.example"
 /* As our legacy server opens a stream, and as we do for it before TLS (NEG-29). */
 #define LEGACY_HEADER HEADER_OF(" from='" LOCAL "' to='" REMOTE "' version='1.0'")
 #define FIRST_HEADER                                                                                        \
@@ -60,9 +56,9 @@
 #define STREAM_ERROR(condition) "<" condition " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
 #define RESULT(from, to) "<db:result from='" from "' to='" to "'>key</db:result>"
 #define RESULT_IS(type, from, to) "<db:result from='" from "' to='" to "' type='" type "'/>"
-#define RESULT_ERROR(from, to, type, condition)                                                  \
-	"<db:result from='" from "' to='" to "' type='error'><error type='" type "'><" condition \
-	" xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
+#define RESULT_ERROR(from, to, type, condition)                                                                    \
+	"<db:result xmlns:db='jabber:server:dialback' from='" from "' to='" to "' type='error'><error type='" type \
+	"'><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
 #define MESSAGE(from, to) "<message from='a@" from "' to='b@" to "'><body>hi</body></message>"
 /* A rule that is weaker than the common policy. */
 #define EXCUSE ", reason: old, until: 2099-12-31"
@@ -103,79 +99,6 @@ struct world {
 	struct peer_observation seen[SEEN_MAX];
 	size_t seen_count;
 };
-
-/* What the tests' own files and both sides' certificates are made of; made once. */
-static struct pki {
-	struct cert ca, local, remote, other, both, self_signed;
-	char *files[3]; /* ca.pem, c.pem, k.pem */
-} pki;
-
-/* ---- certificates ---- */
-
-static inline char *pem_of(void (*put)(struct config_file *file, const struct cert *leaf, const struct cert *ca),
-			   const struct cert *cert)
-{
-	struct config_file file = {0};
-	put(&file, cert, NULL);
-	char *text = mem_strdup(file.data);
-	certs_file_fini(&file);
-	return text;
-}
-
-static inline void put_key(struct config_file *file, const struct cert *cert, const struct cert *unused)
-{
-	(void)unused;
-	certs_put_key(file, cert, NULL);
-}
-
-static inline struct cert issue(const char *san, const struct cert *issuer)
-{
-	const struct cert_spec spec = {.cn = "server", .san = san};
-	return certs_make(&spec, issuer);
-}
-
-static inline int pki_setup(void **state)
-{
-	const struct cert_spec ca = {.cn = "authority", .ca = true};
-	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	tls_library_init();
-	pki.ca = certs_make(&ca, NULL);
-	pki.local = issue("DNS:" LOCAL ",DNS:" SECOND, &pki.ca);
-	pki.remote = issue("DNS:" REMOTE, &pki.ca);
-	pki.other = issue("DNS:" OTHER, &pki.ca);
-	pki.both = issue("DNS:" REMOTE ",DNS:" OTHER, &pki.ca);
-	pki.self_signed = issue("DNS:" REMOTE, NULL);
-	pki.files[0] = pem_of(certs_put, &pki.ca);
-	pki.files[1] = pem_of(certs_put, &pki.local);
-	pki.files[2] = pem_of(put_key, &pki.local);
-	return 0;
-}
-
-static inline int pki_teardown(void **state)
-{
-	struct cert *all[] = {&pki.ca, &pki.local, &pki.remote, &pki.other, &pki.both, &pki.self_signed};
-	(void)state;
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		certs_free(all[i]);
-	for (size_t i = 0; i < 3; i++)
-		mem_free(pki.files[i]);
-	return 0;
-}
-
-/* "sha256" of a certificate or (key) of its public key, in hex. */
-static inline const char *digest_of(const struct cert *cert, bool key)
-{
-	static char hex[65];
-	unsigned char bytes[32], *der = NULL;
-	int len = key ? i2d_PUBKEY(cert->key, &der) : i2d_X509(cert->x509, &der);
-	assert_true(len > 0);
-	EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, bytes, NULL);
-	OPENSSL_free(der);
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
-	return hex;
-}
 
 /* ---- the audit trail ---- */
 
@@ -417,13 +340,18 @@ static inline void end_saw(struct world *w, struct end *end, const char *text)
 	strbuf_clear(&end->seen);
 }
 
-/* What comes next is another connection. */
-static inline void far_again(struct world *w)
+/* Its connection has ended; the next one is another. */
+static inline void far_is_gone(struct world *w)
 {
 	AWAIT(w, w->far.eof);
 	end_close(&w->far);
 	strbuf_clear(&w->far.seen);
 	w->far.eof = false;
+}
+
+static inline void far_again(struct world *w)
+{
+	far_is_gone(w);
 	AWAIT(w, w->far.fd >= 0);
 }
 
