@@ -21,25 +21,33 @@ static bool is_hosted_here(const struct session *s, const char *domain)
 	return addr_equal(config_backend_address(d, s->role), config_backend_address(s->domain, s->role));
 }
 
-/* What holds for the stream while `f` is looked at or recorded instead of its own remote domain. */
+/* What holds for the stream while another pair than its own is looked at or recorded; nobody has authenticated for that
+ * one. */
 struct aside {
 	struct remote *remote;
-	char *from, *to;
+	char *from, *to, *auth_identity;
+	char auth_method[sizeof(((struct session *)NULL)->auth_method)];
 };
 
 static void step_aside(struct session *s, struct aside *before, const char *from, const char *to)
 {
-	*before = (struct aside){.remote = s->remote, .from = s->from, .to = s->to};
+	*before = (struct aside){.remote = s->remote, .from = s->from, .to = s->to, .auth_identity = s->auth_identity};
+	memcpy(before->auth_method, s->auth_method, sizeof(s->auth_method));
 	s->from = mem_strdup(from);
 	s->to = mem_strdup(to);
+	s->auth_identity = NULL;
+	s->auth_method[0] = '\0';
 }
 
 static void step_back(struct session *s, const struct aside *before)
 {
 	mem_free(s->from);
 	mem_free(s->to);
+	mem_free(s->auth_identity);
 	s->from = before->from;
 	s->to = before->to;
+	s->auth_identity = before->auth_identity;
+	memcpy(s->auth_method, before->auth_method, sizeof(s->auth_method));
 	if (s->remote != before->remote)
 		session_remote_free(s);
 	s->remote = before->remote;
@@ -72,6 +80,7 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
 }
 
+/* Nothing else is on the stream yet: it ends where the pair is refused, and that is what records it. */
 static void named_late(struct session *s)
 {
 	struct verdict verdict = session_verdict(s);
@@ -79,7 +88,7 @@ static void named_late(struct session *s)
 	if (verdict.allow)
 		session_object(s, verdict.reason);
 	else
-		session_record(s, "stream-refused", 2, verdict.reason, NULL);
+		s->remote->refused = verdict.reason;
 	if (verdict.allow || verdict.reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
@@ -116,6 +125,14 @@ enum inspect_pair session_pair(struct session *s, const char *from, const char *
 	return role_is_inbound(s->role) ? inbound_pair(s, from, to) : outbound_pair(s, from, to);
 }
 
+enum reason session_pair_reason(struct session *s, enum reason reason)
+{
+	if (reason != REASON_PEER_UNVERIFIED || s->remote == NULL || s->remote->refused == REASON_NONE)
+		return reason;
+	s->override = reason_info(reason)->condition;
+	return s->remote->refused;
+}
+
 static void log_pair(const struct session *s, const char *from, const char *to, const char *what)
 {
 	log_debug("stream %s: the pair %s, %s %s", s->id, from, to, what);
@@ -129,25 +146,29 @@ static bool is_own_pair(const struct session *s, const char *from, const char *t
 	return same_from && same_to;
 }
 
+/* What the header left out the first pair says. */
+static void complete(char **name, const char *said)
+{
+	if (*name == NULL)
+		*name = mem_strdup(said);
+}
+
 /* The stream's own pair is in its records; each further one gets one of its own. */
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external)
 {
 	struct aside before;
-	char method[sizeof(s->auth_method)];
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
-	if (is_own_pair(s, from, to))
+	if (is_own_pair(s, from, to)) {
+		complete(&s->from, from);
+		complete(&s->to, to);
 		return;
+	}
 	step_aside(s, &before, from, to);
 	if (role_is_inbound(s->role))
 		consider(s, from);
-	memcpy(method, s->auth_method, sizeof(method));
-	char *identity = s->auth_identity;
 	snprintf(s->auth_method, sizeof(s->auth_method), "%s", external ? "EXTERNAL" : "dialback");
 	s->auth_identity = mem_strdup(from);
 	session_record(s, "stream-established", 0, REASON_NONE, NULL);
-	mem_free(s->auth_identity);
-	s->auth_identity = identity;
-	memcpy(s->auth_method, method, sizeof(method));
 	step_back(s, &before);
 }
 
@@ -158,7 +179,10 @@ void session_pair_unproven(struct session *s, const char *from, const char *to, 
 	log_pair(s, from, to, "is refused");
 	if (reason != REASON_DIALBACK_FAILED)
 		return;
+	bool own = is_own_pair(s, from, to);
 	step_aside(s, &before, from, to);
+	if (!own && role_is_inbound(s->role))
+		consider(s, from);
 	session_record(s, "stanza-violation", 2, reason, NULL);
 	step_back(s, &before);
 }
