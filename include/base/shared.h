@@ -121,6 +121,17 @@ enum shared_admit shared_admit_uncounted(struct shared *shared, unsigned worker,
  */
 enum shared_admit shared_move(struct shared *shared, unsigned worker, const struct addr_key *from,
 			      const struct addr_key *to);
+/*
+ * A connection that `worker` has opened to a remote server, by its two ends: noted before anything is said on it, so
+ * that whichever worker gets it, when a packet filter leads it back to us, knows it by its peer and its original
+ * destination (NEG-34). Both ends, for the kernel gives one port to several connections with different destinations.
+ */
+struct shared_ends {
+	struct addr own, to;
+};
+void shared_note_own(struct shared *shared, unsigned worker, const struct shared_ends *ends);
+void shared_forget_own(struct shared *shared, unsigned worker, const struct shared_ends *ends);
+bool shared_is_own(struct shared *shared, const struct shared_ends *ends);
 /* Master only, when `worker` is known dead: takes back its connections and gauges, sets pid 0. */
 void shared_reap(struct shared *shared, unsigned worker);
 /*

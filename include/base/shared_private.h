@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection table of the shared mapping, between shared.c and shared_table.c only. */
+/* The connection table and our own addresses in the shared mapping, between shared.c, shared_table.c and shared_own.c
+ * only. */
 #ifndef PROXY_BASE_SHARED_PRIVATE_H
 #define PROXY_BASE_SHARED_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +24,15 @@ void shared_table_release(struct shared_table *t, unsigned worker, const struct 
 /* connections_max: at most what it was made for. */
 void shared_table_set_limits(struct shared_table *t, uint32_t connections_max, uint32_t per_address_max);
 void shared_table_reap(struct shared_table *t, unsigned worker);
+
+struct shared_own;
+
+size_t shared_own_size(unsigned workers);
+/* The memory is zero. */
+void shared_own_init(struct shared_own *own, unsigned workers);
+void shared_own_put(struct shared_own *own, unsigned worker, const struct shared_ends *ends);
+void shared_own_drop(struct shared_own *own, unsigned worker, const struct shared_ends *ends);
+bool shared_own_holds(struct shared_own *own, const struct shared_ends *ends);
+void shared_own_reap(struct shared_own *own, unsigned worker);
 
 #endif

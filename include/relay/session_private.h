@@ -83,14 +83,14 @@ struct negotiation {
 	bool nameless;         /* … or NAMELESS */
 };
 
-/* What was seen of one candidate, for the record. */
-struct sight {
-	struct candidate candidate; /* target "": nothing was */
+/* What a record says of one attempt at a remote domain's server. Pointers owned. */
+struct attempt {
+	struct candidate candidate;
 	struct tls_facts *tls;
 	struct tls_certificate *certificate;
 	struct tls_identity *identity;
-	bool advertised, required;
 	enum starttls_result starttls;
+	bool advertised, required;
 };
 
 /*
@@ -122,9 +122,12 @@ struct remote {
 	enum reason failure;        /* why the candidates tried so far were no good; NONE: none was tried */
 	enum xmpp_error said;       /* the stream error that came with it, where it is L's business (row 32) */
 	char *why;                  /* plain words for the record */
-	struct sight failed;        /* the candidate that `failure` is about */
 	uint64_t step_ms;           /* since then the present answer of the remote server is waited for */
+	const char *step;           /* the connect negotiator's state since then */
 	bool strip_told;            /* starttls-stripped was recorded for this candidate */
+	bool weighty;               /* `failure` is of this candidate */
+	struct attempt heaviest;    /* what `failure` was seen on, once another candidate's turn has come */
+	bool unproven;              /* inbound: peer memory hears of it once dialback has proven the name */
 };
 
 struct session {
@@ -156,7 +159,9 @@ struct session {
 	bool answered[SESSION_LEGS];         /* replies of our own were queued on a leg that does not take them */
 	struct tls_facts *tls[SESSION_LEGS]; /* NULL until that leg's handshake is complete */
 	struct remote *remote;               /* the remote domain; NULL: c2s-inbound, or not known yet */
-	bool without_tls;                    /* TLS on the connected leg may be done without, and could not be had */
+	/* Accepted: the rule whose TLS settings the plaintext header's `from` got for the handshake; NULL: none. */
+	const struct config_peer *lender;
+	bool without_tls; /* TLS on the connected leg may be done without, and could not be had */
 	bool dials_again; /* the connected leg is given up; the next one is made in a turn of its own */
 	struct janitor_entry deadline;
 	uint64_t accepted_ns;
@@ -267,8 +272,6 @@ void session_remote_stop(struct session *s);
 void session_remote_recall(struct session *s, void (*then)(struct session *s));
 /* The network-facing leg's certificate and what it proves, now that its handshake is complete. */
 void session_remote_judge(struct session *s);
-/* The same of a handshake that the certificate ended, as far as it was seen. */
-void session_remote_judge_failed(struct session *s);
 /* Facts for policy_decide about the network-facing leg. */
 void session_remote_facts(const struct session *s, struct leg_facts *facts);
 /* What is new or noteworthy of a stream that is about to be established or refused for it: certificate-changed,
@@ -280,6 +283,14 @@ const char *session_remote_why(const struct session *s, enum reason reason);
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
 void session_remote_observe(struct session *s);
+/* The stream goes on: it is remembered, and what was remembered is needed no more. Of who came to us and proved nothing
+ * yet it is remembered once dialback has (session_remote_proven): anybody may claim any name. */
+void session_remote_settled(struct session *s);
+void session_remote_proven(struct session *s);
+/* The handshake was ended for what the certificate is: what a record says of it. */
+void session_remote_faulted(struct session *s);
+/* Inbound: of the domain that the stream is of, once memory has answered. */
+struct verdict session_inbound_verdict(const struct session *s);
 /* Inbound between servers: the header is there; policy, certificate and memory decide before the backend is dialled. */
 void session_inbound_route(struct session *s);
 
@@ -293,10 +304,11 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 void session_route_overdue(struct session *s);
 /* There is a connection to the candidate. False: it leads back to us (NEG-34), and is given up. */
 bool session_route_reached(struct session *s);
+/* There is no connection of ours any more. */
+void session_route_forget(struct session *s);
+void session_route_drop(struct attempt *attempt);
 /* From the reaper: the leg may be freed now. */
 void session_route_go_on(struct session *s);
-/* Frees what is known of candidates that were no good. */
-void session_route_forget(struct remote *r);
 /* The reason for remote servers that stands for one of the connect negotiator's. */
 enum reason session_remote_reason(const struct session *s, enum reason reason);
 /* How STARTTLS went with this candidate, for the session's record. */

@@ -29,6 +29,8 @@ struct tls_vhost {
 
 struct tls_store {
 	unsigned refs;
+	/* tls_store_unref, for those whom store.c calls: modules do not go round in a circle. */
+	void (*release)(struct tls_store **store);
 	struct config *config;
 	const struct shared_tickets *tickets; /* NULL: no resumption */
 	struct evp_cipher_st *ticket_cipher; /* fetched once: an implicit fetch per ticket costs more than the cipher */

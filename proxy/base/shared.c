@@ -49,19 +49,29 @@ static size_t ids_offset(void)
 	return whole_pages(sizeof(struct shared));
 }
 
-static size_t table_offset(void)
+static size_t own_offset(void)
 {
 	return ids_offset() + whole_pages(shared_ids_size());
 }
 
+static size_t table_offset(unsigned workers)
+{
+	return own_offset() + whole_pages(shared_own_size(workers));
+}
+
+static struct shared_own *own_of(struct shared *shared)
+{
+	return (struct shared_own *)(void *)((char *)shared + own_offset());
+}
+
 static struct shared_table *table_of(struct shared *shared)
 {
-	return (struct shared_table *)(void *)((char *)shared + table_offset());
+	return (struct shared_table *)(void *)((char *)shared + table_offset(shared->workers));
 }
 
 struct shared *shared_new(unsigned workers, uint32_t connections_max, uint32_t per_address_max)
 {
-	size_t size = table_offset() + shared_table_size(workers, connections_max);
+	size_t size = table_offset(workers) + shared_table_size(workers, connections_max);
 	struct shared *shared;
 
 	assert(workers >= 1 && workers <= SHARED_WORKERS_MAX);
@@ -75,6 +85,7 @@ struct shared *shared_new(unsigned workers, uint32_t connections_max, uint32_t p
 	shared->connections_max = connections_max;
 	shared->ids = (struct shared_ids *)(void *)((char *)shared + ids_offset());
 	shared_ids_init(shared->ids);
+	shared_own_init(own_of(shared), workers);
 	shared_table_init(table_of(shared), workers, connections_max, per_address_max);
 	return shared;
 }
@@ -83,7 +94,8 @@ void shared_free(struct shared **shared)
 {
 	if (!*shared)
 		return;
-	(void)munmap(*shared, table_offset() + shared_table_size((*shared)->workers, (*shared)->connections_max));
+	(void)munmap(*shared, table_offset((*shared)->workers) +
+				  shared_table_size((*shared)->workers, (*shared)->connections_max));
 	*shared = NULL;
 }
 
@@ -119,9 +131,27 @@ void shared_reap(struct shared *shared, unsigned worker)
 
 	assert(worker < shared->workers);
 	shared_table_reap(table_of(shared), worker);
+	shared_own_reap(own_of(shared), worker);
 	for (role = 0; role < SHARED_ROLES; role++)
 		atomic_store_explicit(&slot->open[role], 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->pid, 0, memory_order_release);
+}
+
+void shared_note_own(struct shared *shared, unsigned worker, const struct shared_ends *ends)
+{
+	assert(worker < shared->workers);
+	shared_own_put(own_of(shared), worker, ends);
+}
+
+void shared_forget_own(struct shared *shared, unsigned worker, const struct shared_ends *ends)
+{
+	assert(worker < shared->workers);
+	shared_own_drop(own_of(shared), worker, ends);
+}
+
+bool shared_is_own(struct shared *shared, const struct shared_ends *ends)
+{
+	return shared_own_holds(own_of(shared), ends);
 }
 
 bool shared_set_limits(struct shared *shared, uint32_t connections_max, uint32_t per_address_max)

@@ -55,9 +55,8 @@ bool policy_rule_is_weak(const struct config *config, const struct config_peer *
 		return false;
 	if (rule->level >= 0 && level_is_weaker((enum level)rule->level, (enum level)config->policy.level[role]))
 		return true;
-	/* An inbound handshake is over before anybody knows whose it was: it was held to the common settings. */
-	return role_is_inbound(role) ? has_weaker_keys(&rule->tls, &config->tls)
-				     : policy_tls_is_weaker(&rule->tls, &config->tls);
+	/* Inbound, too: the plaintext header gets them for the handshake, and the verdict goes by them. */
+	return policy_tls_is_weaker(&rule->tls, &config->tls);
 }
 
 static const struct config_peer *find_rule(const struct config *config, const char *domain, int64_t now)

@@ -121,6 +121,8 @@ struct ssl_st *session_accept_tls(struct session *s, const char *to)
 {
 	if (s->remote == NULL)
 		return tls_accept(s->store, s->role, to);
+	const struct config_peer *rule = s->remote->policy.rule;
+	s->lender = rule != NULL && rule->tls_set && s->config->mode == MODE_ENFORCE ? rule : NULL;
 	return tls_accept_peer(s->store, s->role, to, &s->remote->policy);
 }
 

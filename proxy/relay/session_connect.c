@@ -103,7 +103,8 @@ static void record_established(struct session *s)
 {
 	session_enter(s, SESSION_RECORD);
 	session_remote_events(s);
-	s->ticket = session_record(s, "stream-established", 0, REASON_NONE, recorded);
+	int severity = leg_is_secured(s->leg[session_outer(s)]) ? 0 : 1;
+	s->ticket = session_record(s, "stream-established", severity, REASON_NONE, recorded);
 }
 
 /* Outbound: all that is known of the remote server is known now. */
@@ -153,7 +154,8 @@ void session_connect_refuse(struct session *s, enum reason reason)
 {
 	struct negotiator *connect = s->negotiation->connect;
 	struct neg_action a;
-	if (connect == NULL)
+	/* Of a candidate that was given up the negotiator outlives the connection. */
+	if (connect == NULL || s->leg[LEG_CONNECT] == NULL)
 		return;
 	negotiate_refuse(connect, reason, XMPP_ERROR_NONE);
 	while (negotiate_next(connect, &a))
@@ -213,6 +215,17 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 	}
 }
 
+/* Bytes that lead nowhere are no answer: a server that dribbles white space is as good as silent. */
+static void take_step(struct session *s)
+{
+	const char *step = negotiate_state(s->negotiation->connect);
+	if (s->remote->step == step)
+		return;
+	s->remote->step = step;
+	s->remote->step_ms = clock_ms();
+	session_rearm(s);
+}
+
 static void run_actions(struct session *s, size_t behind)
 {
 	struct negotiation *n = s->negotiation;
@@ -222,8 +235,7 @@ static void run_actions(struct session *s, size_t behind)
 	if (s->state != SESSION_CONNECT)
 		return;
 	if (!role_is_inbound(s->role)) {
-		s->remote->step_ms = clock_ms();
-		session_rearm(s);
+		take_step(s);
 		return;
 	}
 	if (s->domain->backend.tls != BACKEND_TLS_OPPORTUNISTIC)
@@ -239,6 +251,8 @@ static void begin(struct session *s, const struct neg_connect_params *params)
 	struct negotiation *n = s->negotiation;
 	negotiate_free(&n->connect);
 	n->connect = negotiate_connect_new(params);
+	if (s->remote != NULL)
+		s->remote->step = NULL;
 	new_parser(s);
 	session_enter(s, SESSION_CONNECT);
 }

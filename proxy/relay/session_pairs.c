@@ -21,12 +21,12 @@ static bool is_hosted_here(const struct session *s, const char *domain)
 	return addr_equal(config_backend_address(d, s->role), config_backend_address(s->domain, s->role));
 }
 
-/* What holds for the stream while another pair than its own is looked at or recorded; nobody has authenticated for that
- * one. */
+/* What holds for the stream while `f` is looked at or recorded instead of its own remote domain. */
 struct aside {
 	struct remote *remote;
-	char *from, *to, *auth_identity;
+	char *from, *to;
 	char auth_method[sizeof(((struct session *)NULL)->auth_method)];
+	char *auth_identity;
 };
 
 static void step_aside(struct session *s, struct aside *before, const char *from, const char *to)
@@ -35,8 +35,9 @@ static void step_aside(struct session *s, struct aside *before, const char *from
 	memcpy(before->auth_method, s->auth_method, sizeof(s->auth_method));
 	s->from = mem_strdup(from);
 	s->to = mem_strdup(to);
-	s->auth_identity = NULL;
+	/* What proved the stream's own pair proves no other. */
 	s->auth_method[0] = '\0';
+	s->auth_identity = NULL;
 }
 
 static void step_back(struct session *s, const struct aside *before)
@@ -83,13 +84,15 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 /* Nothing else is on the stream yet: it ends where the pair is refused, and that is what records it. */
 static void named_late(struct session *s)
 {
-	struct verdict verdict = session_verdict(s);
+	struct verdict verdict = session_inbound_verdict(s);
 	session_remote_events(s);
 	if (verdict.allow)
 		session_object(s, verdict.reason);
 	else
 		s->remote->refused = verdict.reason;
-	if (verdict.allow || verdict.reason == REASON_CERTIFICATE_CHANGED)
+	if (verdict.allow)
+		session_remote_settled(s);
+	else if (verdict.reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
 	session_relay_settle(s);
@@ -158,6 +161,8 @@ void session_pair_proven(struct session *s, const char *from, const char *to, bo
 {
 	struct aside before;
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
+	if (s->remote != NULL && strcmp(s->remote->domain, from) == 0)
+		session_remote_proven(s);
 	if (is_own_pair(s, from, to)) {
 		complete(&s->from, from);
 		complete(&s->to, to);

@@ -97,22 +97,25 @@ static void fill_certificate(struct audit_certificate *out, const struct tls_cer
 	};
 }
 
-/* What the certificate proved; where it proved nothing, what dialback did (LOG-3). */
+/* What the certificate proved; where it proved nothing, what dialback did (LOG-3). On a stream of ours that is the
+ * method, too, but it has proven our own domain and not the remote one. */
 static void fill_verification(struct audit_record *r, const struct session *s)
 {
-	static const struct tls_identity nobody = {.unverified = "there is no TLS"};
 	const struct remote *remote = s->remote;
-	const struct tls_identity *identity = remote != NULL && remote->identity != NULL ? remote->identity : &nobody;
-	bool dialback = !identity->verified && strcmp(s->auth_method, "dialback") == 0;
-	r->verification_method = identity->verified ? identity->method : dialback ? "dialback" : "none";
+	bool dialback = strcmp(s->auth_method, "dialback") == 0;
+	bool proves = dialback && role_is_inbound(s->role);
+	r->verification_method = dialback ? "dialback" : "none";
 	if (remote == NULL)
 		return;
 	r->verification_identity = remote->domain;
-	r->verification_result = identity->verified || dialback ? "verified" : "unverified";
-	if (identity->verified)
-		r->verification_matched = or_null(identity->matched);
-	else if (!dialback)
-		r->verification_reason = identity->unverified;
+	r->verification_result = "verified";
+	if (remote->identity != NULL && remote->identity->verified) {
+		r->verification_method = remote->identity->method;
+		r->verification_matched = or_null(remote->identity->matched);
+	} else if (!proves) {
+		r->verification_result = "unverified";
+		r->verification_reason = remote->identity != NULL ? remote->identity->unverified : "there is no TLS";
+	}
 }
 
 struct certificates {

@@ -186,7 +186,7 @@ static void op_plaintext(void *ctx)
 	}
 	session_object(s, s->version10 ? verdict.reason : REASON_PRE10_INITIATOR);
 	session_remote_events(s);
-	session_remote_observe(s);
+	session_remote_settled(s);
 	shared_count(s->engine->slot, COUNTER_ESTABLISHED, 1);
 	s->ticket = session_record(s, "stream-established", 1, REASON_NONE, plaintext_recorded);
 	s->asked_ms = clock_ms();
@@ -453,7 +453,7 @@ void session_join(struct session *s)
 	session_enter(s, SESSION_RELAY);
 	shared_count(s->engine->slot, COUNTER_ESTABLISHED, undecided ? 0 : 1);
 	if (!undecided)
-		session_remote_observe(s);
+		session_remote_settled(s);
 	feed(s, LEG_CONNECT, n->backend.data, n->backend.len);
 	feed(s, LEG_ACCEPT, n->early.data, n->early.len);
 	negotiation_free(&n);

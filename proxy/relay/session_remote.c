@@ -49,13 +49,14 @@ void session_remote_free(struct session *s)
 	if (r == NULL)
 		return;
 	session_remote_stop(s);
+	session_route_forget(s);
 	s->remote = NULL;
 	mem_free(r->memory);
 	mem_free(r->candidates);
 	mem_free(r->identity);
 	mem_free(r->why);
 	tls_certificate_free(&r->certificate);
-	session_route_forget(r);
+	session_route_drop(&r->heaviest);
 	mem_free(r);
 }
 
@@ -93,20 +94,21 @@ void session_remote_judge(struct session *s)
 	tls_identify(r->identity, s->store, ssl, s->role, r->domain, &r->policy);
 }
 
-/* CERT-10 ended it; the leg has no TLS, but LOG-4 asks for what was shown. */
-void session_remote_judge_failed(struct session *s)
+void session_remote_faulted(struct session *s)
 {
 	struct remote *r = s->remote;
-	const struct leg *leg = s->leg[session_outer(s)];
-	const struct ssl_st *ssl = leg != NULL ? leg_ssl(leg) : NULL;
-	const char *fault = ssl != NULL ? tls_peer_fault(ssl) : NULL;
-	if (fault == NULL)
-		return;
+	const struct ssl_st *ssl = leg_ssl(s->leg[LEG_CONNECT]);
+	tls_certificate_free(&r->certificate);
+	mem_free(r->identity);
 	r->certificate = tls_certificate_read(ssl);
 	r->identity = mem_zalloc(sizeof(*r->identity));
-	r->identity->method = "none";
-	r->identity->unverified = fault;
+	*r->identity = (struct tls_identity){.method = "none", .unverified = tls_peer_fault(ssl)};
 	snprintf(r->identity->reference, sizeof(r->identity->reference), "%s", r->domain);
+}
+
+static bool is_verified(const struct remote *r)
+{
+	return r->identity != NULL && r->identity->verified;
 }
 
 static const struct peer_certificate *known(const struct remote *r)
@@ -129,7 +131,7 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts)
 {
 	const struct remote *r = s->remote;
 	facts->outbound = !role_is_inbound(s->role);
-	facts->identity_verified = r->identity != NULL && r->identity->verified;
+	facts->identity_verified = is_verified(r);
 	facts->min_version = policy_min_tls(r->policy.tls);
 	facts->stripped = s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
 	facts->changed = changed(r);
@@ -137,10 +139,13 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts)
 	facts->memory_missing = !r->memory_ok;
 }
 
-static enum peer_method method_of(const struct remote *r)
+/* Dialback proves who came; on a stream of ours it proves us. */
+static enum peer_method method_of(const struct session *s)
 {
-	if (r->identity == NULL || !r->identity->verified)
-		return PEER_METHOD_NONE;
+	const struct remote *r = s->remote;
+	bool dialback = role_is_inbound(s->role) && strcmp(s->auth_method, "dialback") == 0;
+	if (!is_verified(r))
+		return dialback ? PEER_METHOD_DIALBACK : PEER_METHOD_NONE;
 	return strcmp(r->identity->method, "fingerprint") == 0 ? PEER_METHOD_FINGERPRINT : PEER_METHOD_PKIX;
 }
 
@@ -165,7 +170,7 @@ static void tell_certificate(struct session *s)
 	const struct remote *r = s->remote;
 	if (!changed(r) || known(r) != NULL)
 		return;
-	bool verified = r->identity != NULL && r->identity->verified;
+	bool verified = is_verified(r);
 	event(s, "certificate-changed", verified ? 1 : 2,
 	      verified ? "The certificate is not one that is remembered; it is verified."
 		       : "The certificate is not one that is remembered, and nothing verifies it.");
@@ -187,7 +192,7 @@ static void tell_downgrade(struct session *s)
 		snprintf(why, sizeof(why), "TLS %d.%d was used with this peer before, now it is %s.",
 			 m->best_version / 10, m->best_version % 10, version == 0 ? "none" : "an older version");
 		event(s, "tls-downgraded", version == 0 ? 3 : 2, why);
-	} else if (method_of(r) < m->best_method && m->best_method > PEER_METHOD_DIALBACK) {
+	} else if (method_of(s) < m->best_method && m->best_method > PEER_METHOD_DIALBACK) {
 		snprintf(why, sizeof(why), "This peer was verified by %s before, now it is not.",
 			 peer_method_name(m->best_method));
 		event(s, "tls-downgraded", 2, why);
@@ -221,7 +226,7 @@ static void put_certificate(struct peer_observation *seen, const struct remote *
 	snprintf(p->subject, sizeof(p->subject), "%.255s", c->subject);
 	snprintf(p->issuer, sizeof(p->issuer), "%.255s", c->issuer);
 	p->not_after = c->not_after_s;
-	p->accepted = r->identity != NULL && r->identity->verified;
+	p->accepted = is_verified(r);
 	if (seen->inbound)
 		snprintf(p->endpoint, sizeof(p->endpoint), "inbound");
 	else
@@ -244,20 +249,44 @@ void session_remote_observe(struct session *s)
 	seen.offered = !seen.inbound && s->starttls_advertised;
 	seen.required = !seen.inbound && s->starttls_required;
 	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
-	seen.method = method_of(r);
+	seen.method = method_of(s);
 	put_certificate(&seen, r);
 	recall->observe(recall->ctx, &seen);
-	/* Until the stream is joined another candidate may have to be held against it. */
-	if (s->state != SESSION_RELAY)
+}
+
+void session_remote_settled(struct session *s)
+{
+	struct remote *r = s->remote;
+	if (r == NULL)
 		return;
+	r->unproven = role_is_inbound(s->role) && !is_verified(r);
+	if (!r->unproven)
+		session_remote_observe(s);
 	mem_free(r->memory);
 	r->memory = NULL;
+}
+
+void session_remote_proven(struct session *s)
+{
+	if (!s->remote->unproven)
+		return;
+	s->remote->unproven = false;
+	session_remote_observe(s);
+}
+
+/* The settings of a handshake were chosen by a name in plaintext: nobody but their owner may use them (NEG-9). */
+struct verdict session_inbound_verdict(const struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	if (verdict.allow && s->lender != NULL && s->lender != s->remote->policy.rule)
+		return (struct verdict){.allow = false, .reason = REASON_HEADER_SWITCH};
+	return verdict;
 }
 
 /* Policy has the answer of memory: on to the backend, or the end. */
 static void inbound_recalled(struct session *s)
 {
-	struct verdict verdict = session_verdict(s);
+	struct verdict verdict = session_inbound_verdict(s);
 	if (!verdict.allow) {
 		session_remote_refused(s, verdict.reason);
 		return;

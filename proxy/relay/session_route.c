@@ -43,23 +43,12 @@ static bool is_legacy_side(const struct session *s)
 	return false;
 }
 
-/* Is it a connection of our own that the packet filter has led back to us? */
-static bool is_our_own(const struct session *s)
-{
-	for (const struct session *other = s->engine->sessions; other != NULL; other = other->next)
-		if (other->remote != NULL && other->remote->own.len > 0 && addr_equal(&other->remote->own, &s->peer))
-			return true;
-	return false;
-}
-
 enum reason session_route_admit(struct session *s, int fd)
 {
 	struct addr to;
 	struct errbuf err = {""};
 	if (role_is_inbound(s->role) || s->spoke)
 		return REASON_NONE; /* a spoke: its hub was asked */
-	if (is_our_own(s))
-		return REASON_LOOP;
 	if (!is_legacy_side(s))
 		return REASON_SOURCE;
 	if (s->listener->intercept != INTERCEPT_REDIRECT)
@@ -95,64 +84,67 @@ static int weight(enum reason reason)
 	return reason == REASON_NONE ? 0 : reason == REASON_REMOTE_DOWN ? 1 : 2;
 }
 
-static void forget_sight(struct sight *sight)
+/* Is it the one to be told, if nothing says more? */
+static bool remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
 {
-	mem_free(sight->tls);
-	tls_certificate_free(&sight->certificate);
-	mem_free(sight->identity);
-	*sight = (struct sight){.starttls = STARTTLS_NOT_ATTEMPTED};
-}
-
-/* The session knows nothing of the candidate any more. */
-static struct sight take_sight(struct session *s)
-{
-	struct remote *r = s->remote;
-	struct sight sight = {r->candidate,           s->tls[LEG_CONNECT],  r->certificate, r->identity,
-			      s->starttls_advertised, s->starttls_required, s->starttls};
-	s->tls[LEG_CONNECT] = NULL;
-	r->certificate = NULL;
-	r->identity = NULL;
-	s->starttls_advertised = s->starttls_required = false;
-	s->starttls = STARTTLS_NOT_ATTEMPTED;
-	return sight;
-}
-
-/* What the records are about in the end: the candidate whose failure is told, not the one that was tried last. */
-static void put_sight(struct session *s, struct sight *sight)
-{
-	struct remote *r = s->remote;
-	struct sight last = take_sight(s);
-	forget_sight(&last);
-	r->candidate = sight->candidate;
-	s->tls[LEG_CONNECT] = sight->tls;
-	r->certificate = sight->certificate;
-	r->identity = sight->identity;
-	s->starttls_advertised = sight->advertised;
-	s->starttls_required = sight->required;
-	s->starttls = sight->starttls;
-	*sight = (struct sight){.starttls = STARTTLS_NOT_ATTEMPTED};
-}
-
-static void remember_failure(struct session *s, enum reason reason, enum xmpp_error said, const char *why)
-{
-	struct remote *r = s->remote;
 	if (weight(reason) <= weight(r->failure))
-		return;
+		return false;
 	char *copy = mem_strdup(why);
 	mem_free(r->why);
 	r->why = copy;
 	r->failure = reason;
 	r->said = said;
-	forget_sight(&r->failed);
-	r->failed = take_sight(s);
+	return true;
 }
 
-static void give_up(struct session *s)
+void session_route_drop(struct attempt *a)
+{
+	mem_free(a->tls);
+	mem_free(a->identity);
+	tls_certificate_free(&a->certificate);
+	*a = (struct attempt){0};
+}
+
+/* What was seen of the present candidate is taken from the session. */
+static struct attempt take_attempt(struct session *s)
+{
+	struct remote *r = s->remote;
+	const struct attempt a = {.candidate = r->candidate,
+				  .tls = s->tls[LEG_CONNECT],
+				  .certificate = r->certificate,
+				  .identity = r->identity,
+				  .starttls = s->starttls,
+				  .advertised = s->starttls_advertised,
+				  .required = s->starttls_required};
+	s->tls[LEG_CONNECT] = NULL;
+	r->certificate = NULL;
+	r->identity = NULL;
+	return a;
+}
+
+/* The record speaks of the candidate whose failure is told, not of the one that came last. */
+static void put_heaviest(struct session *s)
+{
+	struct remote *r = s->remote;
+	struct attempt last = take_attempt(s);
+	session_route_drop(&last);
+	r->candidate = r->heaviest.candidate;
+	s->tls[LEG_CONNECT] = r->heaviest.tls;
+	r->certificate = r->heaviest.certificate;
+	r->identity = r->heaviest.identity;
+	s->starttls = r->heaviest.starttls;
+	s->starttls_advertised = r->heaviest.advertised;
+	s->starttls_required = r->heaviest.required;
+	r->heaviest = (struct attempt){0};
+}
+
+/* present: it is the candidate under way that failed so. */
+static void give_up(struct session *s, bool present)
 {
 	struct remote *r = s->remote;
 	char why[512];
-	if (r->failed.candidate.target[0] != '\0')
-		put_sight(s, &r->failed);
+	if (!present)
+		put_heaviest(s);
 	session_explain(r->failure, r->why, why, sizeof(why));
 	log_info("stream %s: %s to %s: %s", s->id, role_name(s->role), r->domain, why);
 	session_end(s, r->failure, r->said, r->why);
@@ -164,11 +156,12 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	if (fd < 0) {
-		remember_failure(s, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why);
-		give_up(s);
+		give_up(s, remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why));
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
+		s->starttls = STARTTLS_NOT_ATTEMPTED;
+		s->starttls_advertised = s->starttls_required = false;
 		s->without_tls = session_level(s) == LEVEL_NONE;
 		session_dialed(s, fd, false);
 	}
@@ -215,8 +208,7 @@ static void resolved(void *ctx, const struct resolved *out)
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
 	if (out->status != RESOLVE_FOUND) {
-		remember_failure(s, reasons[out->status], XMPP_ERROR_NONE, out->detail);
-		give_up(s);
+		give_up(s, remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail));
 	} else {
 		take_candidates(s, out->candidates, out->count);
 		set_out(s);
@@ -244,9 +236,27 @@ static void take_destination(struct session *s)
 	take_candidates(s, &c, 1);
 }
 
+/* A connection of our own that came back to us, led by the packet filter or by DNS: noted before its header went out.
+ */
+static bool is_our_own(const struct session *s)
+{
+	struct shared_ends ends = {.own = s->peer};
+	if (s->reached != NULL)
+		ends.to = *s->reached;
+	else
+		leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
+	return shared_is_own(s->engine->p.shared, &ends);
+}
+
 void session_route(struct session *s)
 {
 	const struct negotiator *accept = s->negotiation->accept;
+	if (is_our_own(s)) {
+		session_end(s, REASON_LOOP, XMPP_ERROR_NONE,
+			    s->reached != NULL ? "the packet filter redirects portcullis itself"
+					       : "the remote domain's server is this very listener");
+		return;
+	}
 	s->domain = config_find_domain(s->config, negotiate_local(accept));
 	session_remote_set(s, negotiate_domain(accept));
 	const struct config_peer *rule = s->remote->policy.rule;
@@ -299,6 +309,13 @@ static void tell_strip(struct session *s, int severity, const char *sentence)
 	s->detail = before;
 }
 
+/* It got as far as the certificate, and we ended it for that. */
+static bool was_judged(const struct session *s)
+{
+	const struct leg *leg = s->leg[LEG_CONNECT];
+	return leg != NULL && leg_ssl(leg) != NULL && tls_peer_fault(leg_ssl(leg)) != NULL;
+}
+
 /* STRIP-3: what an offer that is missing means is told by what came of asking all the same. */
 void session_route_starttls(struct session *s, bool secured)
 {
@@ -315,16 +332,25 @@ void session_route_starttls(struct session *s, bool secured)
 		return;
 	if (st->advertised) {
 		s->starttls = secured || st->answer == NEG_ANSWER_PROCEED ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
-	} else if (secured) {
+	} else if (secured || was_judged(s)) {
 		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
 		tell_strip(
 		    s, 3, "STARTTLS was not offered and worked all the same: somebody on the way took the offer away.");
 	} else {
+		bool proceed = st->answer == NEG_ANSWER_PROCEED;
 		s->starttls = STARTTLS_STRIPPED_FAILED;
-		tell_strip(s, before ? 3 : 2,
-			   before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
-				  : "STARTTLS was not offered and did not work when it was asked for.");
+		tell_strip(s, proceed || before ? 3 : 2,
+			   proceed  ? "STARTTLS was not offered and was answered all the same, but no TLS came of it."
+			   : before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
+				    : "STARTTLS was not offered and did not work when it was asked for.");
 	}
+}
+
+/* STRIP-4: with the offer taken away, who proves nothing is not just a server with a bad certificate. */
+static enum reason weigh_strip(const struct session *s, enum reason reason)
+{
+	bool stripped = s->starttls == STARTTLS_STRIPPED_FAILED || s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
+	return stripped && reason == REASON_REMOTE_UNVERIFIED ? REASON_STRIPPED : reason;
 }
 
 /* TLS could not be had, and this level (or mode monitor) goes on without it. */
@@ -354,22 +380,24 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 		return;
 	}
 	bool again = may_do_without(s, reason);
+	if (was_judged(s))
+		session_remote_faulted(s);
 	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
-	    !s->without_tls) {
+	    !s->without_tls)
 		session_route_starttls(s, false);
-		session_remote_judge_failed(s);
-	}
+	reason = weigh_strip(s, reason);
 	enum xmpp_error said =
 	    s->negotiation->connect != NULL ? negotiate_peer_error(s->negotiation->connect) : XMPP_ERROR_NONE;
 	log_debug("stream %s: %s at %s:%u is no good: %s%s%s", s->id, r->domain, r->candidate.target, r->candidate.port,
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-	if (s->leg[LEG_CONNECT] != NULL)
-		leg_finish(s->leg[LEG_CONNECT], s->tls[LEG_CONNECT] != NULL);
-	if (!again)
-		remember_failure(
-		    s, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE, detail);
+	r->weighty =
+	    !again &&
+	    remember_failure(r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
+			     detail);
 	s->without_tls = again;
 	s->dials_again = true;
+	if (s->leg[LEG_CONNECT] != NULL)
+		leg_finish(s->leg[LEG_CONNECT], s->tls[LEG_CONNECT] != NULL);
 	session_enter(s, SESSION_ROUTE);
 	/* We may be inside this very leg's callback. */
 	s->next_again = e->again;
@@ -381,11 +409,10 @@ void session_route_overdue(struct session *s)
 {
 	const struct negotiator *connect = s->negotiation->connect;
 	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
+	enum reason reason = tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT;
 	if (tls)
 		session_route_starttls(s, false);
-	remember_failure(s, tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
-			 "negotiation took too long");
-	give_up(s);
+	give_up(s, remember_failure(s->remote, reason, XMPP_ERROR_NONE, "negotiation took too long"));
 }
 
 /* Is it one of our own outbound listeners on this very machine? */
@@ -405,27 +432,36 @@ static bool leads_back(const struct session *s)
 
 bool session_route_reached(struct session *s)
 {
-	leg_own_address(s->leg[LEG_CONNECT], &s->remote->own);
+	struct remote *r = s->remote;
+	leg_own_address(s->leg[LEG_CONNECT], &r->own);
+	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
+	shared_note_own(s->engine->p.shared, s->engine->p.worker, &ends);
 	if (!leads_back(s))
 		return true;
 	session_candidate_failed(s, REASON_LOOP, NULL);
 	return false;
 }
 
-/* Plaintext is tried at the same candidate: how STARTTLS went with it stays true. */
-void session_route_go_on(struct session *s)
+void session_route_forget(struct session *s)
 {
-	s->remote->own.len = 0;
-	if (s->without_tls) {
-		session_dial(s);
-		return;
-	}
-	struct sight useless = take_sight(s);
-	forget_sight(&useless);
-	race_go_on(s->remote->race);
+	struct remote *r = s->remote;
+	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
+	if (r->own.len > 0)
+		shared_forget_own(s->engine->p.shared, s->engine->p.worker, &ends);
+	r->own.len = 0;
 }
 
-void session_route_forget(struct remote *r)
+void session_route_go_on(struct session *s)
 {
-	forget_sight(&r->failed);
+	struct remote *r = s->remote;
+	struct attempt last = take_attempt(s);
+	session_route_drop(r->weighty ? &r->heaviest : &last);
+	if (r->weighty)
+		r->heaviest = last;
+	r->weighty = false;
+	session_route_forget(s);
+	if (s->without_tls)
+		session_dial(s);
+	else
+		race_go_on(s->remote->race);
 }

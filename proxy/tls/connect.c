@@ -44,8 +44,9 @@ static struct tls_state *state_new(struct tls_store *store, const char *domain, 
 {
 	struct tls_state *state = mem_zalloc(sizeof(*state));
 
-	state->store = tls_store_ref(store);
-	state->release = tls_store_unref;
+	state->store = store;
+	store->refs++;
+	state->release = store->release;
 	state->policy.tls = &store->config->tls;
 	state->server_name = mem_strdup(domain);
 	state->domain = mem_strdup(domain);

@@ -38,8 +38,9 @@ static struct tls_state *state_new(struct tls_store *store, const struct tls_pee
 {
 	struct tls_state *state = mem_zalloc(sizeof(*state));
 
-	state->store = tls_store_ref(store);
-	state->release = tls_store_unref;
+	state->store = store;
+	store->refs++;
+	state->release = store->release;
 	state->role = params->role;
 	state->policy = *params->policy;
 	state->domain = mem_strdup(params->domain);

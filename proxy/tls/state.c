@@ -6,6 +6,8 @@
 #include <openssl/x509.h>
 
 #include "base/mem.h"
+#include "tls/profile_private.h"
+#include "tls/store_private.h"
 
 void tls_state_free(struct tls_state *state)
 {
@@ -43,4 +45,15 @@ struct tls_state *tls_state(const struct ssl_st *ssl)
 bool tls_state_attach(struct ssl_st *ssl, struct tls_state *state)
 {
 	return SSL_set_ex_data(ssl, state_index(), state) == 1;
+}
+
+/* In mode monitor every peer may do what the oldest can. */
+int tls_settings_apply(struct ssl_st *ssl, const struct tls_state *state)
+{
+	const struct config_peer *rule = state->policy.rule;
+	struct errbuf ignored; /* tls_check has said it */
+
+	if (state->store->config->mode == MODE_MONITOR || !rule || !rule->tls_set)
+		return 0;
+	return tls_profile_apply_one(ssl, state->policy.tls, &ignored);
 }

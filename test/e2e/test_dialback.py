@@ -77,8 +77,7 @@ def test_a_verify_request_and_its_answer(outbound):
     assert guest.until(question) == question
     guest.send(reply)
     assert legacy.until(reply) == reply
-    legacy.send(wire.CLOSE)
-    legacy.close()
+    legacy.finish(guest)
     proxy.wait_records("stream-closed")
 
 

@@ -2,6 +2,7 @@
 """Where a remote domain's service is (RFC 6120 section 3.2, RFC 2782, XEP-0368; NEG-27), asked of a real resolver over signed
 zones: mixes of SRV records, targets that are dead, absent or forged, and resolvers that are dead, slow or lying."""
 import itertools
+import os
 import socket
 import time
 
@@ -124,14 +125,16 @@ def test_weights_share_the_streams(gateway, remote, dns, domain):
 
 
 def test_no_srv_means_port_5269_of_the_domain(gateway, dns, domain):
-    """Nobody listens there on this machine's loopback address of the test's own; the record says where it was tried."""
+    """At a loopback address that no other run of the tests uses."""
     name, _ = domain()
-    dns.publish(f"{name}. A 127.0.0.5")
+    address = "127.%d.%d.%d" % (os.getpid() // 64516 % 250 + 1, os.getpid() // 254 % 254 + 1, os.getpid() % 254 + 1)
+    dns.publish(f"{name}. A {address}")
     proxy = gateway(dns=dns)
-    with socket.create_server(("127.0.0.5", 5269)) as listener:
+    with socket.create_server((address, 5269)) as listener:
         listener.settimeout(10)
-        Legacy(proxy.outbound).begin(name)
+        legacy = Legacy(proxy.outbound).begin(name)
         listener.accept()[0].close()
+        legacy.close()
 
 
 # --- nothing to be had

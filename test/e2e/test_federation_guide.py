@@ -10,6 +10,7 @@ import yaml
 
 from harness.gateway import REDIRECT, peer
 from harness.legacy import Legacy
+from harness.snippet import reasons
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "federation.md").read_text(encoding="utf-8")
@@ -28,12 +29,15 @@ def test_the_rules_are_those_of_the_laboratory():
     assert rule.format(account="portcullis") in GUIDE
 
 
-def test_codes_exist():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "proxy" / "xmpp").glob("reason*.c"))
-    words = set(re.findall(r'\.word = "([a-z0-9-]+)"', source))
+def test_codes_and_texts_exist():
+    """Every code in the tables of refusals, and every text that a server is said to hear."""
+    source, words = reasons()
     refusals = GUIDE[GUIDE.index("## What the refusals mean"):GUIDE.index("## Peer memory")]
-    codes = {code for row in re.findall(r"^\|[^|]*\|([^|]*)\|", refusals, re.M) for code in re.findall(r"`([a-z0-9-]+)`", row)}
+    rows = re.findall(r"^\|([^|]*)\|([^|]*)\|", refusals, re.M)
+    codes = {code for _, codes in rows for code in re.findall(r"`([a-z0-9-]+)`", codes)}
     assert len(codes) > 15 and codes <= words, sorted(codes - words)
+    texts = {text.removesuffix(" \u2026") for told, _ in rows for text in re.findall(r'"([^"]+)"', told)}
+    assert len(texts) > 10 and not [text for text in texts if text not in source], texts
 
 
 def blocks(kind):

@@ -117,6 +117,21 @@ def test_a_loop_is_refused(hosts, box, far):
     far["4"].nobody()
 
 
+def test_the_same_port_towards_somebody_else_is_no_loop(hosts, box, far):
+    """The kernel gives one local port to connections with different destinations; here it has few to choose from."""
+    _, host = hosts
+    before = host.check("sysctl", "-n", "net.ipv4.ip_local_port_range").replace("\t", " ").strip()
+    proxy = box(config={"workers": 1}, peers=[peer("remote.test", far["4"])])
+    host.check("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40009")
+    try:
+        streams = [OnHost(host, V4.format(target)).open("remote.test") for target in (11, 12) for _ in range(4)]
+        for legacy in streams:
+            legacy.close()
+    finally:
+        host.check("sysctl", "-qw", f"net.ipv4.ip_local_port_range={before}")
+    assert not [r for r in proxy.records("stream-refused") if r["event"]["code"] == "loop"]
+
+
 def test_iptables_does_the_same(hosts, manage, far, pki):
     """For who still has it: -m owner instead of skuid."""
     _, host = hosts

@@ -26,7 +26,7 @@ def test_a_stream_from_header_to_close(gateway, legacy_backend, trusted):
     server = legacy_backend.greet_server()
     assert server.opened == visitor.sent
     opened = visitor.opened()
-    assert opened == server.answered[:-len(s2s.FEATURES_DIALBACK)] + wire.limited(s2s.FEATURES_DIALBACK)
+    assert opened == server.answered[:-len(s2s.FEATURES_DIALBACK)] + s2s.limited(s2s.FEATURES_DIALBACK)
     assert s2s.value(opened, "id") == "b1-93ab62f7c05d" != visitor.clear_identity.decode()
     visitor.dialback(server)
     stanza = s2s.message("romeo@remote.test", "juliet@im.test")
@@ -161,7 +161,7 @@ def test_an_initiator_older_than_1_0(gateway, legacy_backend):
     visitor = Peer(proxy.inbound)
     visitor.send(s2s.header("im.test", None, None, prolog=False))
     data, _ = visitor.to_end()
-    pattern = s2s.own_header("im.test", version=False, lang=None) + re.escape(
+    pattern = s2s.own_header("im.test", version=False) + re.escape(
         wire.stream_error("policy-violation", "TLS is required and needs version 1.0"))
     assert re.fullmatch(pattern, data), data
     assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "pre10-initiator"

@@ -7,6 +7,7 @@ loopback at free ports, or in a namespace at port 53. Zones of the laboratory:
   bogus.example.      signed, but its parent holds another key's DS: nothing of it validates
   dead.example.       delegated to a server that lost it: SERVFAIL
 """
+import contextlib
 import hashlib
 import os
 import shutil
@@ -85,10 +86,13 @@ stub-zone:
 """
 
 
-def free_udp_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_dns_port():
+    """For UDP and TCP."""
+    while True:
+        port = free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 class DnsLab:
@@ -96,7 +100,7 @@ class DnsLab:
 
     def __init__(self, namespace=None, authority="127.0.0.1", resolver="127.0.0.1"):
         self.namespace, self.authority, self.address = namespace, authority, resolver
-        self.authority_port, self.port = (53, 53) if namespace else (free_port(), free_udp_port())
+        self.authority_port, self.port = (53, 53) if namespace else (free_dns_port(), free_dns_port())
         self.prefix = namespace.prefix() if namespace else ()
         self.directory = tempfile.mkdtemp(prefix="portcullis-dns-")
         os.chmod(self.directory, 0o755)

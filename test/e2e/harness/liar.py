@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from .dnslab import free_udp_port
+from .dnslab import free_dns_port
 
 
 class Resolver:
@@ -21,7 +21,7 @@ class Resolver:
 
     def __init__(self, lab, twist=lambda query, answer: answer, delay=0):
         self.lab, self.twist, self.delay, self.asked = lab, twist, delay, []
-        self.address, self.port = "127.0.0.1", free_udp_port()
+        self.address, self.port = "127.0.0.1", free_dns_port()
         self.anchor = lab.anchor
         resolver = self
 

@@ -106,6 +106,10 @@ class Mitm:
             piece += s2s.FEATURES_DIALBACK
         return piece
 
+    def prefixes(self):
+        """`clear`, each up to <starttls/>."""
+        return [clear[:clear.index(wire.STARTTLS) + len(wire.STARTTLS)] for clear in self.clear]
+
     def close(self):
         for end in [self.listener] + self.sockets:
             with contextlib.suppress(OSError):

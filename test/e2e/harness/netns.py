@@ -89,12 +89,12 @@ def destroy(name):
     shutil.rmtree(os.path.join(ETC, name), ignore_errors=True)
 
 
-def sweep(of_others=True):
-    """Namespaces of runs that are over; at our own end, ours."""
+def sweep():
+    """Namespaces of runs that are over."""
     names = set(os.listdir(RUNTIME) if os.path.isdir(RUNTIME) else []) | set(os.listdir(ETC) if os.path.isdir(ETC) else [])
     for name in names:
         found = OURS.fullmatch(name)
-        if found and (not alive(int(found[1])) if of_others else int(found[1]) == os.getpid()):
+        if found and not alive(int(found[1])):
             destroy(name)
 
 
@@ -140,4 +140,3 @@ class Network:
         atexit.unregister(self.close)
         for namespace in self.hosts + [self.hub]:
             namespace.close()
-        sweep(of_others=False)

@@ -19,6 +19,13 @@ BINARY = os.environ.get("PORTCULLIS", "build/plain/portcullis")
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|Assertion|stack smashing")
 
 
+class Plain(yaml.SafeDumper):
+    """Without anchors, which portcullis refuses: one list may stand in two places."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def merge(base, extra):
     for key, value in extra.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
@@ -81,9 +88,10 @@ class Portcullis:
 
     def write_config(self):
         with open(self.config_file, "w", encoding="utf-8") as out:
-            yaml.safe_dump(self.config, out, sort_keys=False)
+            yaml.dump(self.config, out, Dumper=Plain, sort_keys=False)
 
     def launch(self):
+        self.log.clear()  # of an earlier run: its ready line is not this one's
         self.process = subprocess.Popen(self.prefix + (BINARY, "run", "-c", self.config_file), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**self.env))
         self.readers = [threading.Thread(target=self.read, args=(stream, lines), daemon=True)

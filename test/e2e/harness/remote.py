@@ -27,14 +27,15 @@ class Guest(Client):
 
     def __init__(self, sock, remote):  # pylint: disable=super-init-not-called
         self.sock, self.remote, self.pending = sock, remote, b""
-        self.prefix = b""       # all of its plaintext, as it came
+        self.prefix = b""       # its plaintext up to <starttls/>, as it came
+        self.asked = False      # for TLS
         self.first_byte = None  # of what came behind <proceed/>
         self.header = self.server_name = self.protocol = self.certificate = self.failure = self.identity = None
         self.over = threading.Event()
 
     def receive(self, timeout=PATIENCE):
         data = super().receive(timeout)
-        if not isinstance(self.sock, ssl.SSLSocket):
+        if not self.asked:
             self.prefix += data
         return data
 
@@ -48,6 +49,7 @@ class Guest(Client):
         return reply + features
 
     def handshake_as_server(self):
+        self.asked = True
         context = self.remote.context(s2s.value(self.header, "to") if self.header else None)
         self.sock.settimeout(PATIENCE)
         self.sock = context.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=False)
@@ -144,6 +146,7 @@ class Remote:
         offer = self.offer if isinstance(self.offer, bytes) else OFFERS[self.offer]
         guest.greet(offer, self.version)
         guest.until(wire.STARTTLS)
+        guest.asked = True
         assert guest.pending == b"", f"more than <starttls/> was sent: {guest.pending!r}"
         if self.answer == "proceed":
             guest.send(wire.PROCEED)

@@ -69,7 +69,8 @@ def own_header(sender, to=None, version=True, namespace=SERVER, lang="en"):
 
 def told(word):
     """The stream error for that word of the record, and the stream's end."""
-    return wire.stream_error(*TOLD[word])
+    condition, text = TOLD[word]
+    return wire.stream_error(condition, text and text.replace("'", "&apos;"))
 
 
 def result(sender, to, key=KEY):
@@ -96,3 +97,13 @@ def value(start_tag, name):
     """An attribute of the first start tag in these bytes; None: it has none."""
     found = re.search(rb"<[^?>][^>]*\s" + name.encode() + rb"=(['\"])(.*?)\1", start_tag)
     return found.group(2).decode() if found else None
+
+
+def older(header_bytes):
+    """The header as a server older than 1.0 would have sent it."""
+    return re.sub(rb"(<stream:stream[^>]*?) version='1\.0'", rb"\1", header_bytes)
+
+
+def limited(features):
+    """As the other side sees them: with the proxy's own limit, which between servers is that of a proven pair from the start."""
+    return wire.limited(features, 524288)

@@ -290,13 +290,55 @@ static void sums_and_names(void **state)
 	shared_free(&s);
 }
 
+static struct shared_ends ends_of(const char *own, const char *to)
+{
+	struct shared_ends ends;
+	const char *why;
+
+	assert_int_equal(addr_parse(&ends.own, own, false, &why), 0);
+	assert_int_equal(addr_parse(&ends.to, to, false, &why), 0);
+	return ends;
+}
+
+/* Any process knows the connection, until the worker forgets it or is reaped. */
+static void own_connections(void **state)
+{
+	struct shared *shared = shared_new(2, 8, 8);
+	const struct shared_ends a = ends_of("192.0.2.1:40000", "198.51.100.1:5269");
+	const struct shared_ends b = ends_of("[2001:db8::1]:40000", "[2001:db8::2]:5269");
+	const struct shared_ends elsewhere = ends_of("192.0.2.1:40000", "198.51.100.2:5269");
+	const struct shared_ends local = ends_of("unix:/x", "198.51.100.2:5269");
+
+	(void)state;
+	assert_false(shared_is_own(shared, &a));
+	shared_note_own(shared, 0, &a);
+	shared_note_own(shared, 1, &b);
+	assert_true(shared_is_own(shared, &a));
+	assert_true(shared_is_own(shared, &b));
+	assert_false(shared_is_own(shared, &elsewhere));
+	shared_forget_own(shared, 1, &a); /* not that worker's */
+	assert_true(shared_is_own(shared, &a));
+	shared_forget_own(shared, 0, &a);
+	assert_false(shared_is_own(shared, &a));
+	shared_reap(shared, 1);
+	assert_false(shared_is_own(shared, &b));
+	shared_note_own(shared, 0, &local); /* no address of a network */
+	assert_false(shared_is_own(shared, &local));
+	shared_free(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(limits),         cmocka_unit_test(moves),
-	    cmocka_unit_test(changed_limits), cmocka_unit_test(churn),
-	    cmocka_unit_test(reap_is_exact),  cmocka_unit_test(killed_while_contending),
-	    cmocka_unit_test(race_is_exact),  cmocka_unit_test(sums_and_names),
+	    cmocka_unit_test(own_connections),
+	    cmocka_unit_test(limits),
+	    cmocka_unit_test(moves),
+	    cmocka_unit_test(changed_limits),
+	    cmocka_unit_test(churn),
+	    cmocka_unit_test(reap_is_exact),
+	    cmocka_unit_test(killed_while_contending),
+	    cmocka_unit_test(race_is_exact),
+	    cmocka_unit_test(sums_and_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,9 +106,9 @@ static void who_gets_what(void **state)
 	    {"x.example", ROLE_S2S_OUTBOUND, LAST + 1, LEVEL_VERIFY, NO_RULE, false},
 	    {"plain.example", ROLE_S2S_OUTBOUND, LAST + 1, LEVEL_MAY, 6, true},
 	    {"plain.example", ROLE_S2S_OUTBOUND, INT64_MAX, LEVEL_VERIFY, NO_RULE, false},
-	    /* Weaker TLS where it can be: an inbound handshake is over before it is known whose it was. */
+	    /* Weaker TLS, in either direction. */
 	    {"old.example", ROLE_S2S_OUTBOUND, 0, LEVEL_VERIFY, 1, true},
-	    {"old.example", ROLE_S2S_INBOUND, 0, LEVEL_ENCRYPT, 1, false},
+	    {"old.example", ROLE_S2S_INBOUND, 0, LEVEL_ENCRYPT, 1, true},
 	    {"small.example", ROLE_S2S_INBOUND, 0, LEVEL_ENCRYPT, 2, true},
 	    /* Another proof is none the weaker, nor is another way. */
 	    {"pinned.example", ROLE_S2S_OUTBOUND, INT64_MAX, LEVEL_FINGERPRINT, 3, false},
