@@ -55,7 +55,9 @@ struct audit_record {
 	const char *verification_identity, *verification_matched;
 	const struct audit_certificate *server_certificate, *client_certificate; /* network-facing leg; NULL: absent */
 	const struct audit_certificate *previous_certificate; /* xmpp.peer.previous, of certificate-changed */
-	const char *policy_reason, *policy_until;             /* xmpp.policy.reason, .until */
+	/* xmpp.policy.rule (our own addition: the pattern of the rule in `peers` that decided, or the role whose level
+	 * did), .reason, .until */
+	const char *policy_rule, *policy_reason, *policy_until;
 	const char *dnssec; /* xmpp.dns.dnssec: "secure" or "insecure"; our own addition (DB-16) */
 	const char *inner_verification_method, *inner_verification_result, *inner_verification_reason;
 	const char *auth_method, *auth_identity;

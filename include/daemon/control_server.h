@@ -26,6 +26,7 @@ enum control_command {
 struct control_request {
 	enum control_command command;
 	char domain[XMPP_DOMAIN_SIZE]; /* normalised; "" where the command takes none */
+	char sha256[65];               /* of peers-accept: one certificate of the domain; "": all */
 };
 
 /* One request line: {"command":"status"}, {"command":"peers-show","domain":"example.com"}. false with err set: it is

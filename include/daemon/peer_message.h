@@ -21,11 +21,12 @@ struct peers_question {
 	enum peers_verb verb;
 	char domain[PEER_DOMAIN_SIZE];
 	enum peer_service service;
+	char sha256[65]; /* ACCEPT: that certificate; "": all of the domain's */
 };
 
 struct peers_answer {
 	bool ok;        /* false: the text says why not */
-	bool known;     /* SHOW, ACCEPT, FORGET: something was remembered of the domain */
+	bool known;     /* SHOW, ACCEPT, FORGET: something was remembered of the domain; or that certificate */
 	bool more;      /* LIST: another page follows, behind the pair below */
 	unsigned count; /* ACCEPT: certificates, FORGET: pairs */
 	char domain[PEER_DOMAIN_SIZE];

@@ -21,8 +21,9 @@ struct peers_query {
 	struct strbuf text;
 };
 
-/* domain: normalised, "" for LIST. */
-void peers_query_begin(struct peers_query *q, uint64_t client, enum peers_verb verb, const char *domain);
+/* domain: normalised, "" for LIST. sha256: "" but for ACCEPT. */
+void peers_query_begin(struct peers_query *q, uint64_t client, enum peers_verb verb, const char *domain,
+		       const char *sha256);
 /* A MESSAGE_PEERS_ANSWER. NULL: the question is to be asked again, for the next page; else the answer, allocated, and
  * the query is free again. */
 char *peers_query_take(struct peers_query *q, const struct message *m);

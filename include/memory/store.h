@@ -12,7 +12,8 @@
 
 struct peer_store;
 
-/* The most (domain, service) pairs kept; past it the one not seen for longest is forgotten, never one just written. */
+/* The most (domain, service) pairs kept; past it the one not seen for longest is forgotten, never one just written, and
+ * one that has been seen for a week or more only where there is no other: a flood of new names pushes out itself. */
 #define PEER_STORE_MAX 100000
 
 /* directory/peers.db. NULL with err set: cannot be opened, is no database, is damaged, is of a newer program. */
@@ -40,9 +41,10 @@ int peer_store_list(struct peer_store *store, const char *after, enum peer_servi
 		    peer_each_fn *each, void *ctx, size_t *count_out, struct errbuf *err);
 /* (domain, service) pairs remembered now. */
 size_t peer_store_count(const struct peer_store *store);
-/* All certificates remembered of it count as accepted. *count_out: how many were not before. Durable on return, as is
- * the batch that was open. */
-int peer_store_accept(struct peer_store *store, const char *domain, unsigned *count_out, struct errbuf *err);
+/* The certificate, or (sha256 "") all certificates remembered of it count as accepted. *count_out: how many were not
+ * before. Durable on return, as is the batch that was open. */
+int peer_store_accept(struct peer_store *store, const char *domain, const char *sha256, unsigned *count_out,
+		      struct errbuf *err);
 /* *count_out: (domain, service) pairs forgotten. Durable on return, likewise. */
 int peer_store_forget(struct peer_store *store, const char *domain, unsigned *count_out, struct errbuf *err);
 

@@ -64,6 +64,8 @@ void hub_free(struct hub **hub);
 
 /* What came on the legacy leg behind the header. */
 void hub_input(struct hub *hub, const void *data, size_t len);
+/* Every few seconds while the legacy leg is not read: who takes nothing for too long is given up. */
+void hub_watch(struct hub *hub);
 /* The legacy leg takes output again. */
 void hub_drained(struct hub *hub);
 /* Ends it from outside (shutdown, timeout): the legacy server is told. hub_end is due. */

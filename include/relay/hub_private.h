@@ -87,6 +87,7 @@ struct spoke {
 	enum xmpp_error error; /* of the stream error that came */
 	bool closed;           /* our close tag has been sent */
 	bool blocked;          /* too much waits for it */
+	uint64_t blocked_ms;   /* since then */
 };
 
 struct hub {
@@ -147,6 +148,8 @@ void spoke_close(struct spoke *spoke);
 void spoke_finish(struct spoke *spoke, bool vanished);
 /* Too much or no longer too much may be waiting for it. */
 void spoke_update(struct spoke *spoke);
+/* One remote server that takes nothing must not hold up all others for good: it may be freed of its pair. */
+void spoke_watch(struct spoke *spoke);
 void spoke_free(struct spoke *spoke);
 
 /* hub_words.c */

@@ -283,6 +283,9 @@ const char *session_remote_why(const struct session *s, enum reason reason);
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
 void session_remote_observe(struct session *s);
+/* Inbound: has one of our own workers opened that connection? A domain of ours may then be at its other end (NEG-33):
+ * two local domains meet through the inbound listener. */
+bool session_is_ours(const struct session *s);
 /* The stream goes on: it is remembered, and what was remembered is needed no more. Of who came to us and proved nothing
  * yet it is remembered once dialback has (session_remote_proven): anybody may claim any name. */
 void session_remote_settled(struct session *s);

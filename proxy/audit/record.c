@@ -101,6 +101,7 @@ static const struct member members[] = {
     MEMBER("xmpp.version", TEXT, version),
     MEMBER("xmpp.policy.level", TEXT, level),
     MEMBER("xmpp.policy.mode", TEXT, mode),
+    MEMBER("xmpp.policy.rule", TEXT, policy_rule),
     MEMBER("xmpp.policy.reason", TEXT, policy_reason),
     MEMBER("xmpp.policy.until", TEXT, policy_until),
     MEMBER("xmpp.starttls.advertised", FLAG, starttls_advertised),

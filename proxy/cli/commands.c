@@ -54,17 +54,19 @@ static const struct command commands[] = {
      .takes_socket = true,
      .run = cli_streams},
     {.name = "peers",
-     .synopsis = "list|show DOMAIN|accept DOMAIN|forget DOMAIN [-c FILE] [--socket PATH] [--json]",
+     .synopsis = "list|show DOMAIN|accept DOMAIN [SHA256]|forget DOMAIN [-c FILE] [--socket PATH] [--json]",
      .summary = "what is remembered of remote domains; accept a changed certificate",
-     .help = "list            every domain that was met, a line for each service (s2s, c2s): the best TLS version and\n"
-	     "                the best proof ever seen, the last ones, whether STARTTLS was ever offered or required.\n"
-	     "show DOMAIN     all that is remembered of it, with every certificate.\n"
-	     "accept DOMAIN   all its certificates count as known: no certificate-changed for them any more, and\n"
-	     "                policy.on-certificate-change: refuse lets them in.\n"
-	     "forget DOMAIN   as if it had never been met; the next certificate is the first one again.\n\n"
-	     "Exit status 1 if nothing is remembered of the domain, 3 if no listener has remote domains.\n",
+     .help =
+	 "list            every domain that was met, a line for each service (s2s, c2s): the best TLS version and\n"
+	 "                the best proof ever seen, the last ones, whether STARTTLS was ever offered or required.\n"
+	 "show DOMAIN     all that is remembered of it, with every certificate.\n"
+	 "accept DOMAIN [SHA256]\n"
+	 "                the certificate of that fingerprint, or all that were seen of the domain, count as known:\n"
+	 "                no certificate-changed for them any more, and on-certificate-change: refuse lets them in.\n"
+	 "forget DOMAIN   as if it had never been met; the next certificate is the first one again.\n\n"
+	 "Exit status 1 if nothing is remembered of the domain, 3 if no listener has remote domains.\n",
      .operands_min = 1,
-     .operands_max = 2,
+     .operands_max = 3,
      .takes_json = true,
      .takes_socket = true,
      .run = cli_peers},

@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "memory/peer.h"
 
 static const struct {
 	const char *name;
@@ -33,6 +34,19 @@ static enum control_command find_command(const char *name)
 		if (strcmp(name, commands[i].name) == 0)
 			return (enum control_command)i;
 	return CONTROL_INVALID;
+}
+
+/* No member, or one that is a fingerprint. */
+static bool take_sha256(struct control_request *out, const json_t *member)
+{
+	const char *text = json_string_value(member);
+
+	if (!member || out->command != CONTROL_PEERS_ACCEPT)
+		return true;
+	if (!text || !peer_digest_valid(text))
+		return false;
+	memcpy(out->sha256, text, sizeof(out->sha256));
+	return true;
 }
 
 bool control_parse(struct control_request *out, const char *line, size_t len, struct errbuf *err)
@@ -57,6 +71,8 @@ bool control_parse(struct control_request *out, const char *line, size_t len, st
 	else if (commands[command].domain && !domain_normalise(domain, out->domain))
 		errbuf_set(err, "\"%s\" is no domain",
 			   log_safe(safe, sizeof(safe), domain, strlen(domain), sizeof(safe)));
+	else if (!take_sha256(out, json_object_get(request, "sha256")))
+		errbuf_set(err, "\"sha256\" is no fingerprint: 64 digits 0-9 a-f");
 	else
 		well = true;
 	json_decref(request);

@@ -143,16 +143,37 @@ void keeper_memory_answer(struct keeper_memory *memory, const struct message *m,
 	outbox_add(box, &answer);
 }
 
+static int knows_certificate(struct peer_store *store, const struct peers_question *q, bool *known_out,
+			     struct errbuf *err)
+{
+	struct peer_memory known;
+
+	*known_out = false;
+	for (unsigned i = 0; i < PEER_SERVICES; i++) {
+		if (peer_store_get(store, q->domain, (enum peer_service)i, &known, err) < 0)
+			return -1;
+		*known_out = *known_out || peer_memory_find(&known, q->sha256, "") != NULL;
+	}
+	return 0;
+}
+
 /* What the operator decides is on his log: it changes what streams are let through. */
 static int change(struct keeper_memory *memory, const struct peers_question *q, struct peers_answer *out,
 		  struct errbuf *err)
 {
-	bool accept = q->verb == PEERS_ACCEPT;
+	bool accept = q->verb == PEERS_ACCEPT, one = accept && q->sha256[0] != '\0';
+	struct peer_store *store = memory->store;
 
-	if ((accept ? peer_store_accept : peer_store_forget)(memory->store, q->domain, &out->count, err) < 0)
+	if (one && knows_certificate(store, q, &out->known, err) < 0)
+		return -1;
+	if ((accept ? peer_store_accept(store, q->domain, q->sha256, &out->count, err)
+		    : peer_store_forget(store, q->domain, &out->count, err)) < 0)
 		return -1;
 	count_peers(memory);
-	if (out->known && accept)
+	if (out->known && one)
+		log_info("peer memory: certificate %s of %s is accepted by `portcullis peers accept`", q->sha256,
+			 q->domain);
+	else if (out->known && accept)
 		log_info("peer memory: all certificates seen of %s are accepted by `portcullis peers accept`, %u of "
 			 "them were not before",
 			 q->domain, out->count);
@@ -191,6 +212,7 @@ void keeper_memory_tell(struct keeper_memory *memory, const struct message *m, s
 	if (m->len != sizeof(question))
 		return;
 	memcpy(&question, m->payload, sizeof(question));
+	question.sha256[sizeof(question.sha256) - 1] = '\0';
 	strbuf_init(&text, MESSAGE_PAYLOAD_MAX);
 	strbuf_init(&payload, MESSAGE_PAYLOAD_MAX);
 	if (memory->store) {

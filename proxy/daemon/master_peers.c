@@ -54,7 +54,7 @@ void master_peers_ask(struct master *m, uint64_t client, const struct control_re
 		answer(m, client, control_error_json(no));
 		return;
 	}
-	peers_query_begin(q, client, verbs[request->command], request->domain);
+	peers_query_begin(q, client, verbs[request->command], request->domain, request->sha256);
 	q->number = ++m->last_query;
 	q->deadline_ms = clock_ms() + ANSWER_WAIT_MS;
 }

@@ -90,7 +90,11 @@ static int check_known(const json_t *answer, struct errbuf *err)
 {
 	if (!json_is_false(json_object_get(answer, "known")))
 		return 0;
-	errbuf_set(err, "nothing is remembered of %s", answer_text(answer, "domain"));
+	if (json_object_get(answer, "sha256"))
+		errbuf_set(err, "no certificate of that fingerprint is remembered of %s",
+			   answer_text(answer, "domain"));
+	else
+		errbuf_set(err, "nothing is remembered of %s", answer_text(answer, "domain"));
 	return 1;
 }
 
@@ -118,7 +122,10 @@ int peers_print_change(FILE *out, const char *json, size_t len, struct errbuf *e
 	if (!answer)
 		return -1;
 	result = check_known(answer, err);
-	if (result == 0 && json_object_get(answer, "accepted"))
+	if (result == 0 && json_object_get(answer, "sha256"))
+		fprintf(out, "%s: certificate %s is accepted%s\n", domain, answer_text(answer, "sha256"),
+			answer_number(answer, "accepted") > 0 ? "" : ", as it was before");
+	else if (result == 0 && json_object_get(answer, "accepted"))
 		fprintf(out, "%s: all its certificates are accepted; %lld were not before\n", domain,
 			answer_number(answer, "accepted"));
 	else if (result == 0)

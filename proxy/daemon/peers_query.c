@@ -13,13 +13,15 @@
 
 #define ANSWER_MAX ((size_t)128 << 20)
 
-void peers_query_begin(struct peers_query *q, uint64_t client, enum peers_verb verb, const char *domain)
+void peers_query_begin(struct peers_query *q, uint64_t client, enum peers_verb verb, const char *domain,
+		       const char *sha256)
 {
 	memset(q, 0, sizeof(*q));
 	q->client = client;
 	q->question.verb = verb;
 	snprintf(q->domain, sizeof(q->domain), "%s", domain);
 	memcpy(q->question.domain, q->domain, sizeof(q->domain));
+	snprintf(q->question.sha256, sizeof(q->question.sha256), "%s", sha256);
 	strbuf_init(&q->text, ANSWER_MAX);
 	if (verb == PEERS_LIST)
 		strbuf_puts(&q->text, "{\"peers\":[");
@@ -88,6 +90,8 @@ char *peers_query_take(struct peers_query *q, const struct message *m)
 		strbuf_puts(&q->text, "\"peers\":[");
 		return take_page(q, &answer, text, len);
 	}
+	if (q->question.sha256[0])
+		strbuf_printf(&q->text, "\"sha256\":\"%s\",", q->question.sha256);
 	strbuf_printf(&q->text, "\"%s\":%u", q->question.verb == PEERS_ACCEPT ? "accepted" : "forgotten", answer.count);
 	return finish(q);
 }

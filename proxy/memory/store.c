@@ -217,9 +217,11 @@ static int run_for_domain(struct peer_store *store, enum store_statement which, 
 	return 0;
 }
 
-int peer_store_accept(struct peer_store *store, const char *domain, unsigned *count_out, struct errbuf *err)
+int peer_store_accept(struct peer_store *store, const char *domain, const char *sha256, unsigned *count_out,
+		      struct errbuf *err)
 {
 	*count_out = 0;
+	peer_store_bind_text(store, STATEMENT_CERTIFICATE_ACCEPT, 2, sha256);
 	if (begin(store, err) < 0 || run_for_domain(store, STATEMENT_CERTIFICATE_ACCEPT, domain, count_out, err) < 0)
 		return drop_batch(store);
 	return peer_store_commit(store, err);

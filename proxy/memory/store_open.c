@@ -22,6 +22,10 @@
 #define VALUE_MAX (1 << 20)
 #define LOST "move it away and start again (what is remembered is lost)"
 
+/* Seconds. Who has been coming for a week does not make room for those seen first today, however many they are. */
+#define LONG_KNOWN "604800"
+#define BY_AGE " ORDER BY last_seen - first_seen >= " LONG_KNOWN ", last_seen LIMIT 1)"
+
 /* Row i brings a database of form i to form i + 1. A row is never changed once it was released. */
 static const char *const migrations[] = {
     "CREATE TABLE peer ("
@@ -31,7 +35,7 @@ static const char *const migrations[] = {
     " best_version INTEGER NOT NULL, last_version INTEGER NOT NULL,"
     " best_method TEXT NOT NULL, last_method TEXT NOT NULL,"
     " PRIMARY KEY (domain, service)) STRICT, WITHOUT ROWID;"
-    "CREATE INDEX peer_by_age ON peer (last_seen);"
+    "CREATE INDEX peer_by_age ON peer (last_seen - first_seen >= " LONG_KNOWN ", last_seen);"
     "CREATE TABLE certificate ("
     " domain TEXT NOT NULL, service TEXT NOT NULL, sha256 TEXT NOT NULL, spki_sha256 TEXT NOT NULL,"
     " subject TEXT NOT NULL, issuer TEXT NOT NULL, endpoint TEXT NOT NULL,"
@@ -54,12 +58,11 @@ static const char *const statement_text[] = {
     [STATEMENT_PEER_PAGE] = "SELECT domain, service, first_seen, last_seen, tls, offered, required, direct,"
 			    " best_version, last_version, best_method, last_method"
 			    " FROM peer WHERE (domain, service) > (?1, ?2) ORDER BY domain, service",
-    /* Of all but the pair just written the one not seen for longest. */
+    /* Of all but the pair just written the one not seen for longest, of those known for long at last. */
     [STATEMENT_OLDEST_CERTIFICATES] = "DELETE FROM certificate WHERE (domain, service) = (SELECT domain, service"
-				      " FROM peer WHERE NOT (domain = ?1 AND service = ?2)"
-				      " ORDER BY last_seen LIMIT 1)",
+				      " FROM peer WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,
     [STATEMENT_OLDEST_PEER] = "DELETE FROM peer WHERE (domain, service) = (SELECT domain, service FROM peer"
-			      " WHERE NOT (domain = ?1 AND service = ?2) ORDER BY last_seen LIMIT 1)",
+			      " WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,
     [STATEMENT_PEER_FORGET] = "DELETE FROM peer WHERE domain = ?1",
     [STATEMENT_CERTIFICATES] = "SELECT sha256, spki_sha256, subject, issuer, endpoint, not_after, first_seen,"
 			       " last_seen, accepted FROM certificate WHERE domain = ?1 AND service = ?2"
@@ -73,7 +76,8 @@ static const char *const statement_text[] = {
 				   " AND sha256 <> ?3 ORDER BY accepted DESC, last_seen DESC, sha256"
 				   " LIMIT -1 OFFSET ?4)",
     [STATEMENT_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE domain = ?1",
-    [STATEMENT_CERTIFICATE_ACCEPT] = "UPDATE certificate SET accepted = 1 WHERE domain = ?1 AND accepted = 0",
+    [STATEMENT_CERTIFICATE_ACCEPT] = "UPDATE certificate SET accepted = 1 WHERE domain = ?1 AND accepted = 0"
+				     " AND (?2 = '' OR sha256 = ?2)",
 };
 _Static_assert(ARRAY_LEN(statement_text) == STATEMENT_COUNT, "statement without text");
 

@@ -231,8 +231,10 @@ static void on_close(void *ctx)
 {
 	struct hub *hub = ctx;
 	hub->closing = true;
+	/* What waits for a renewal still goes out before the close tag. */
 	for (struct spoke *spoke = hub->spokes; spoke != NULL; spoke = spoke->next)
-		spoke_close(spoke);
+		if (spoke->pair == NULL || spoke->pair->waiting.len == 0)
+			spoke_close(spoke);
 	event_active(hub->reaper, EV_TIMEOUT, 0);
 	hub->p.ops->closing(hub->p.ctx);
 }
@@ -318,6 +320,14 @@ void hub_free(struct hub **hub_ptr)
 void hub_input(struct hub *hub, const void *data, size_t len)
 {
 	hub_reader_feed(&hub->reader, data, len);
+}
+
+void hub_watch(struct hub *hub)
+{
+	for (struct spoke *spoke = hub->spokes, *next; spoke != NULL && !hub->over; spoke = next) {
+		next = spoke->next;
+		spoke_watch(spoke);
+	}
 }
 
 void hub_drained(struct hub *hub)

@@ -182,6 +182,8 @@ static void proven(struct pair *pair, const struct xml_node *element, const char
 	strbuf_init(&pair->waiting, waiting.max);
 	spoke_send(pair->spoke, waiting.data, waiting.len);
 	strbuf_fini(&waiting);
+	if (pair->hub->closing)
+		spoke_close(pair->spoke);
 }
 
 static void result(struct pair *pair, const struct xml_node *element, const char *raw, size_t len)

@@ -10,11 +10,15 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/shared_ids.h"
 #include "relay/leg.h"
 #include "xmpp/reply.h"
+
+/* Whoever is slower than the buffer in a minute is as good as dead to the others on the connection. */
+#define BLOCKED_MAX_MS 60000
 
 void spoke_part(struct spoke *spoke)
 {
@@ -185,8 +189,30 @@ void spoke_update(struct spoke *spoke)
 	if (blocked == spoke->blocked)
 		return;
 	spoke->blocked = blocked;
+	spoke->blocked_ms = clock_ms();
 	hub->blocked += blocked ? 1u : -1u;
 	hub_update_reading(hub);
+}
+
+/* Its session sees a connection that broke off: what waits here ends in the middle of an element. */
+static void give_up(struct spoke *spoke)
+{
+	struct pair *pair = spoke->pair;
+	log_warn("the stream from %s to %s is given up: the remote server takes nothing, and all others of the same "
+		 "legacy server wait",
+		 pair->from, pair->to);
+	hub_reader_stop(&spoke->reader);
+	spoke->closed = true;
+	leg_discard_output(spoke->leg);
+	leg_finish(spoke->leg, false);
+	spoke_part(spoke);
+	pair_lost(pair, XMPP_ERROR_NONE);
+}
+
+void spoke_watch(struct spoke *spoke)
+{
+	if (spoke->pair != NULL && spoke->blocked && clock_ms() - spoke->blocked_ms >= BLOCKED_MAX_MS)
+		give_up(spoke);
 }
 
 void spoke_send(struct spoke *spoke, const char *data, size_t len)

@@ -130,6 +130,14 @@ static void die(struct session *s)
 	event_active(s->engine->reaper, EV_TIMEOUT, 0);
 }
 
+/* Between servers: questions about keys were asked and answered, and nothing else was wanted (XEP-0220 section 2.2). */
+static bool has_only_asked(const struct session *s)
+{
+	return !s->authenticated && role_is_s2s(s->role) && s->inspector != NULL &&
+	       inspect_elements(s->inspector, INSPECT_INITIATOR) > 0 &&
+	       inspect_elements(s->inspector, INSPECT_RESPONDER) > 1;
+}
+
 static void run_relay_deadline(struct session *s)
 {
 	if (s->watch_ms != 0 && s->watch_ms + WATCH_MS <= clock_ms()) {
@@ -141,6 +149,8 @@ static void run_relay_deadline(struct session *s)
 		session_plaintext_overdue(s);
 	else if (s->authenticated && idle_deadline(s) > clock_ms())
 		session_relay_rest(s);
+	else if (has_only_asked(s))
+		session_end(s, REASON_CLOSED, XMPP_ERROR_NONE, NULL);
 	else
 		session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
 }

@@ -17,7 +17,7 @@
 static bool is_own(void *ctx, const char *domain)
 {
 	const struct session *s = ctx;
-	return config_find_domain(s->config, domain) != NULL;
+	return config_find_domain(s->config, domain) != NULL && !session_is_ours(s);
 }
 
 /* Outbound streams have no backend. */

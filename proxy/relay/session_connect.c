@@ -107,22 +107,36 @@ static void record_established(struct session *s)
 	s->ticket = session_record(s, "stream-established", severity, REASON_NONE, recorded);
 }
 
-/* Outbound: all that is known of the remote server is known now. */
-static void establish_remote(struct session *s)
+static void refuse_remote(struct session *s, enum reason reason)
 {
-	struct verdict verdict = session_verdict(s);
-	if (verdict.allow) {
-		session_object(s, verdict.reason);
-		record_established(s);
-		return;
-	}
-	if (verdict.reason == REASON_CERTIFICATE_CHANGED) {
+	if (reason == REASON_CERTIFICATE_CHANGED) {
 		session_remote_events(s);
 		session_remote_observe(s);
 	}
 	if (s->tls[LEG_CONNECT] != NULL)
 		tls_forget_session(leg_ssl(s->leg[LEG_CONNECT]));
-	session_candidate_failed(s, verdict.reason, session_remote_why(s, verdict.reason));
+	session_candidate_failed(s, reason, session_remote_why(s, reason));
+}
+
+/* Inside TLS, before anything of the legacy side's is said there: all that decides is known. */
+static bool remote_stands(struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	if (!verdict.allow)
+		refuse_remote(s, verdict.reason);
+	return verdict.allow;
+}
+
+/* Once more, for where there is no TLS: the line before a stream is called established. */
+static void establish_remote(struct session *s)
+{
+	struct verdict verdict = session_verdict(s);
+	if (!verdict.allow) {
+		refuse_remote(s, verdict.reason);
+		return;
+	}
+	session_object(s, verdict.reason);
+	record_established(s);
 }
 
 /* Facts make the verdict; only then is the stream recorded as established, and only then joined. */
@@ -357,6 +371,8 @@ static void on_secured(void *ctx)
 {
 	struct session *s = ctx;
 	session_connect_secured(s);
+	if (!role_is_inbound(s->role) && !remote_stands(s))
+		return;
 	negotiate_secured(s->negotiation->connect, NULL);
 	run_actions(s, 0);
 }

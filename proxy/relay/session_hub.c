@@ -125,6 +125,7 @@ static void refuse(struct session *s, enum reason reason)
 static void watch(struct session *s)
 {
 	s->watch_ms = 0;
+	hub_watch(s->hub);
 	if (!hub_is_reading(s->hub) && leg_hung_up(s->leg[LEG_ACCEPT])) {
 		session_close(s, REASON_PEER_GONE, "and a remote server takes nothing");
 		return;

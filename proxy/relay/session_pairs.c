@@ -100,7 +100,7 @@ static void named_late(struct session *s)
 
 static enum inspect_pair inbound_pair(struct session *s, const char *from, const char *to)
 {
-	if (config_find_domain(s->config, from) != NULL)
+	if (config_find_domain(s->config, from) != NULL && !session_is_ours(s))
 		return INSPECT_PAIR_OWN;
 	if (!is_hosted_here(s, to))
 		return INSPECT_PAIR_NOT_HOSTED;
@@ -114,8 +114,8 @@ static enum inspect_pair inbound_pair(struct session *s, const char *from, const
 	return INSPECT_PAIR_WAIT;
 }
 
-/* A target beside the one that was resolved and verified would have to be both again: it gets a connection of its own.
- */
+/* A target beside the one that was resolved and verified would have to be both again: that needs a connection of its
+ * own, which the legacy server has to open. */
 static enum inspect_pair outbound_pair(struct session *s, const char *from, const char *to)
 {
 	if (config_find_domain(s->config, from) == NULL)

@@ -21,13 +21,13 @@
 
 /* Connections whose client is not known (yet) are counted together and held to the total only. */
 static const struct addr_key behind_proxies = {.bytes = {[15] = 3}};
-/* So are spokes: their hub's connection is what counts for its address. */
-static const struct addr_key spokes = {.bytes = {[15] = 4}};
+/* So is the legacy side, all of whose streams have one address; spokes among them. */
+static const struct addr_key legacy_side = {.bytes = {[15] = 4}};
 
 void session_proxy_expect(struct session *s)
 {
-	if (s->spoke) {
-		s->limit_key = spokes;
+	if (!role_is_inbound(s->role)) {
+		s->limit_key = legacy_side;
 		return;
 	}
 	for (size_t i = 0; i < s->listener->accept_proxy_count && s->proxy == NULL; i++) {
@@ -41,8 +41,9 @@ void session_proxy_expect(struct session *s)
 enum shared_admit session_proxy_admit(struct session *s)
 {
 	const struct engine_params *p = &s->engine->p;
-	return s->proxy != NULL || s->spoke ? shared_admit_uncounted(p->shared, p->worker, &s->limit_key)
-					    : shared_admit(p->shared, p->worker, &s->limit_key);
+	return s->proxy != NULL || !role_is_inbound(s->role)
+		   ? shared_admit_uncounted(p->shared, p->worker, &s->limit_key)
+		   : shared_admit(p->shared, p->worker, &s->limit_key);
 }
 
 static bool is_network_address(const struct addr *a)

@@ -120,6 +120,7 @@ static void fill_verification(struct audit_record *r, const struct session *s)
 
 struct certificates {
 	struct audit_certificate peer, previous;
+	char previous_not_after[CLOCK_RFC3339_SIZE];
 };
 
 static void fill_remote(struct audit_record *r, const struct session *s, struct certificates *c)
@@ -132,6 +133,7 @@ static void fill_remote(struct audit_record *r, const struct session *s, struct 
 		fill_certificate(&c->peer, remote->certificate);
 		*(role_is_inbound(s->role) ? &r->client_certificate : &r->server_certificate) = &c->peer;
 	}
+	r->policy_rule = remote->policy.rule != NULL ? remote->policy.rule->domain : role_name(s->role);
 	if (remote->policy.weak) {
 		r->policy_reason = remote->policy.rule->reason;
 		r->policy_until = remote->policy.rule->until_text;
@@ -156,6 +158,8 @@ static void fill_previous(struct audit_record *r, const struct session *s, struc
 	    .sha256 = or_null(before->sha256),
 	    .spki_sha256 = or_null(before->spki_sha256),
 	};
+	clock_rfc3339(before->not_after * 1000000, c->previous_not_after);
+	c->previous.not_after = before->not_after > 0 ? c->previous_not_after : NULL;
 	r->previous_certificate = &c->previous;
 }
 

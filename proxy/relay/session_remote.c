@@ -316,6 +316,13 @@ void session_remote_refused(struct session *s, enum reason reason)
 	session_end(s, reason, XMPP_ERROR_NONE, session_remote_why(s, reason));
 }
 
+bool session_is_ours(const struct session *s)
+{
+	struct shared_ends ends = {.own = s->peer};
+	leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
+	return shared_is_own(s->engine->p.shared, &ends);
+}
+
 void session_inbound_route(struct session *s)
 {
 	char from[XMPP_DOMAIN_SIZE];

@@ -33,7 +33,10 @@ static bool is_legacy_side(const struct session *s)
 			return true;
 	if (l->accept_from_count > 0)
 		return false;
-	if (addr_is_local(&s->peer))
+	/* Redirected on this very machine it comes from a network address of the machine, but to loopback. */
+	struct addr own;
+	leg_own_address(s->leg[LEG_ACCEPT], &own);
+	if (addr_is_local(&s->peer) || (own.len > 0 && !addr_is_unix(&own) && addr_is_local(&own)))
 		return true;
 	for (size_t i = 0; i < s->config->domain_count; i++) {
 		const struct config_backend *b = &s->config->domains[i].backend;
@@ -203,7 +206,6 @@ static void resolved(void *ctx, const struct resolved *out)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	r->lookup = NULL;
-	r->by_dns = true;
 	r->resolved = out->srv;
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
@@ -221,6 +223,8 @@ static void look_up(struct session *s)
 	struct remote *r = s->remote;
 	const struct config_peer *rule = r->policy.rule;
 	struct resolver *resolver = s->engine->p.resolver;
+	const char *asked = rule != NULL && rule->connect_host != NULL ? rule->connect_host : r->domain;
+	r->by_dns = !domain_is_address(asked);
 	if (rule != NULL && rule->connect_host != NULL)
 		r->lookup = resolver_lookup_host(resolver, rule->connect_host, rule->connect_port, resolved, s);
 	else

@@ -182,12 +182,44 @@ static void take_answer(struct inspect_dir *d, const char *type, const struct ad
 
 /* ---- keys ---- */
 
+/*
+ * May the other side speak for the domain that is asked? A remote server answers for itself alone: for the domain that
+ * it was reached and verified as, or with XEP-0288 for one that it has proven. The keys of all others it would only too
+ * gladly call valid.
+ */
+static bool may_be_asked(const struct inspect_dir *d, const struct addresses *a)
+{
+	const struct inspector *ins = d->ins;
+	const struct inspect_claim *claim;
+
+	if (d->side == INSPECT_INITIATOR)
+		return !ins->remote || strcmp(a->to, ins->domain) == 0;
+	claim = ins->remote ? NULL : inspect_claim_find(ins->pairs, INSPECT_INITIATOR, a->to, a->from);
+	return ins->remote || (claim && claim->proven);
+}
+
+static void answer_elsewhere(struct inspect_dir *d, const struct xml_node *element)
+{
+	const struct dialback_error e = {.name = "verify",
+					 .from = xml_node_attr(element, "from"),
+					 .to = xml_node_attr(element, "to"),
+					 .id = xml_node_attr(element, "id"),
+					 .type = "cancel",
+					 .condition = "item-not-found"};
+
+	answer_error(d, &e);
+}
+
 static void take_verify_request(struct inspect_dir *d, const struct xml_node *element, const struct addresses *a)
 {
 	const char *id = xml_node_attr(element, "id");
 
 	if (!id || id[0] == '\0' || strlen(id) > INSPECT_VERIFY_ID_MAX) {
 		violate(d, REASON_ADDRESSING);
+		return;
+	}
+	if (!may_be_asked(d, a)) {
+		answer_elsewhere(d, element);
 		return;
 	}
 	struct inspect_verify *verify = inspect_verify_add(d->ins->pairs, d->side, a->from, a->to, id);

@@ -46,6 +46,9 @@ bool inspect_server_element(struct inspect_dir *d, const struct xml_node *elemen
 		inspect_dialback(d, element);
 		return true;
 	}
+	/* Old servers know dialback by its prefix and look at no namespace (NEG-20): nothing else may bear it. */
+	if (strcmp(element->prefix, "db") == 0)
+		return violate(d, REASON_PREFIX);
 	if (xml_node_is(element, XMPP_NS_BIDI, "bidi"))
 		return take_bidi(d);
 	if (d->side == INSPECT_INITIATOR ? inspect_sasl_initiator(d, element) : inspect_sasl_responder(d, element))

@@ -81,6 +81,20 @@ def test_a_verify_request_and_its_answer(outbound):
     proxy.wait_records("stream-closed")
 
 
+def test_a_stream_that_only_asked_is_closed_in_order(outbound):
+    """Nobody authenticates on it, and nobody means harm: no error, no refusal, both sides closed."""
+    proxy, legacy, guest = outbound(config={"timeouts": {"authentication": "1s"}})
+    question, reply = s2s.verify("im.test", REMOTE, "b1"), s2s.verified(REMOTE, "im.test", "b1")
+    legacy.send(question)
+    guest.until(question)
+    guest.send(reply)
+    assert legacy.until(reply) == reply
+    assert legacy.to_end()[0] == wire.CLOSE
+    assert guest.until(wire.CLOSE) == wire.CLOSE
+    assert proxy.wait_records("stream-closed")[0]["event"]["code"] == "closed"
+    assert not proxy.records("stream-refused")
+
+
 def test_a_verify_request_from_outside(inbound):
     proxy, visitor, server = inbound()
     question, reply = s2s.verify(REMOTE, "im.test", "r1"), s2s.verified("im.test", REMOTE, "r1")

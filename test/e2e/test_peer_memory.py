@@ -60,7 +60,7 @@ def test_a_renewed_certificate_is_news_once(gateway, remote, remote_certificate,
     talk(proxy, server)
     record = proxy.wait_records("certificate-changed")[0]
     previous = json.dumps(record["xmpp"]["peer"]["previous"])
-    assert fingerprints(remote_certificate[0])[0] in previous
+    assert fingerprints(remote_certificate[0])[0] in previous and '"not_after": "20' in previous
     assert audit.get(record, "tls.server.hash.sha256") == fingerprints(renewed[0])[0]
     assert record["event"]["severity"] == 1, "a change that verifies is news, not an alarm"
     until_shown(proxy, fingerprints(renewed[0])[0])
@@ -120,7 +120,7 @@ def test_a_change_that_nothing_verifies_is_refused_until_accepted(gateway, remot
     server.certificate = unproven[1]
     for _ in range(2):
         Legacy(proxy.outbound).begin(REMOTE).refused("certificate-changed")
-        server.ready()  # TLS was up: that the certificate is another one is known afterwards
+        assert "have b''" in server.failed().failure  # TLS was up, and nothing was said inside it
     record = proxy.wait_records("certificate-changed")[0]
     assert record["event"]["severity"] == 2
     assert proxy.wait_records("stream-refused", 2)[0]["event"]["code"] == "certificate-changed"
@@ -201,6 +201,22 @@ def test_who_comes_is_remembered_too(gateway, legacy_backend, pki, unproven):
         until_shown(proxy, fingerprints(chain[0])[0])
     record = proxy.wait_records("certificate-changed")[0]
     assert fingerprints(unproven[0][0])[0] in json.dumps(record["xmpp"]["peer"]["previous"])
+
+
+def test_who_proves_nothing_is_not_remembered(gateway, legacy_backend, pki, unproven):
+    """Anybody can say that he is a domain that was never seen before, and show a certificate that would then be its first."""
+    proxy = gateway(config=ENCRYPT)
+    for number, (chain, proven) in enumerate([(unproven[0], False), (unproven[1], True)]):
+        visitor = Peer(proxy.inbound).secure(context(pki, chain)).begin()
+        server = legacy_backend.greet_server()
+        visitor.opened()
+        if proven:
+            visitor.dialback(server)
+        visitor.close()
+        proxy.wait_records("stream-closed", number + 1)
+    until_shown(proxy, fingerprints(unproven[1][0])[0])
+    assert fingerprints(unproven[0][0])[0] not in shown(proxy)
+    assert not proxy.records("certificate-changed")
 
 
 def test_no_word_of_what_was_said_is_kept(gateway, remote):

@@ -67,7 +67,8 @@ def begin_with(proxy, *domains):
 
 
 def test_usage():
-    for words in ((), ("frobnicate",), ("list", "x"), ("show",), ("show", "a", "b"), ("accept", "a@b"), ("forget", "")):
+    for words in ((), ("frobnicate",), ("list", "x"), ("show",), ("show", "a", "b"), ("accept", "a@b"), ("accept", "a", "d" * 63),
+                  ("accept", "a", "d" * 64, "x"), ("forget", "a", "d" * 64), ("forget", "")):
         done = run_cli("peers", *words)
         assert done.returncode == 2 and done.stderr, (words, done)
     assert "accept" in run_cli("peers", "--help").stdout
@@ -112,10 +113,14 @@ def test_list_show_accept_forget(remembering):
     assert peers(proxy, "show", "a.example").stdout.count("NOT ACCEPTED") == 1
     shown = json.loads(peers(proxy, "show", "a.example", "--json").stdout)
     assert [c["accepted"] for c in shown["peers"][0]["certificates"]].count(False) == 1
+    assert "no certificate of that fingerprint" in peers(proxy, "accept", "a.example", "d" * 64, expect=1).stderr
+    assert peers(proxy, "accept", "a.example", "sha256:" + "a" * 64).stdout.endswith("is accepted, as it was before\n")
     assert "1 were not before" in peers(proxy, "accept", "a.example").stdout
     assert "0 were not before" in peers(proxy, "accept", "a.example").stdout
     assert "NOT ACCEPTED" not in peers(proxy, "show", "a.example").stdout
     assert "NOT ACCEPTED" in peers(proxy, "show", "b.example").stdout
+    assert peers(proxy, "accept", "b.example", "b" * 64).stdout == f"b.example: certificate {'b' * 64} is accepted\n"
+    assert "NOT ACCEPTED" not in peers(proxy, "show", "b.example").stdout
     proxy.wait_log(r"certificates seen of a\.example are accepted")
     assert json.loads(peers(proxy, "forget", "b.example", "--json").stdout) == {"domain": "b.example", "known": True, "forgotten": 1}
     proxy.wait_log(r"b\.example is forgotten")

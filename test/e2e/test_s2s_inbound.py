@@ -8,6 +8,7 @@ import pytest
 
 from harness import audit, s2s, wire
 from harness.gateway import EXCUSE, peer
+from harness.legacy import FEATURES_END, Legacy
 from harness.peer import Peer, context
 
 REMOTE = "remote.test"
@@ -245,3 +246,24 @@ def test_monitor_mode_shows_the_servers_own_features(gateway, legacy_backend):
     visitor.dialback(server)
     visitor.close()
     assert proxy.wait_records("stream-refused")[0]["xmpp"]["policy"]["mode"] == "monitor"
+
+
+def test_two_domains_of_ours_meet_through_our_own_listeners(gateway, manage, legacy_backend):
+    """NEG-33 turns away whoever comes from outside as a domain of ours; our own outbound connection is known by its ends."""
+    proxy = gateway(domains=("im.test", "other.test"), run=False)
+    proxy.config["peers"] = [peer("other.test", f"127.0.0.1:{proxy.inbound}")]
+    proxy.write_config()
+    proxy.start()
+    legacy = Legacy(proxy.outbound).begin("other.test")
+    server = legacy_backend.greet_server()
+    assert (s2s.value(server.opened, "from"), s2s.value(server.opened, "to")) == ("im.test", "other.test")
+    legacy.until(wire.HEADER_PATTERN)
+    legacy.until(FEATURES_END)
+    legacy.send(s2s.result("im.test", "other.test"))
+    server.wait_for(s2s.result("im.test", "other.test"))
+    server.send(s2s.answer("other.test", "im.test"))
+    assert legacy.until(s2s.answer("other.test", "im.test"))
+    legacy.send(s2s.message("juliet@im.test", "romeo@other.test"))
+    server.wait_for(s2s.message("juliet@im.test", "romeo@other.test"))
+    roles = {r["xmpp"]["role"]: audit.get(r, "xmpp.verification.matched") for r in proxy.wait_records("stream-established", 2)}
+    assert roles == {"s2s-outbound": "DNS-ID other.test", "s2s-inbound": "DNS-ID im.test"}

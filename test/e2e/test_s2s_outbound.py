@@ -292,3 +292,13 @@ def test_streams_shows_them(gateway, remote):
     shown = [s for s in proxy.streams() if s.get("role") == "s2s-outbound" or s.get("xmpp", {}).get("role") == "s2s-outbound"]
     assert len(shown) == 1 and "remote.test" in str(shown[0])
     legacy.close()
+
+
+def test_the_legacy_side_is_not_held_to_a_limit_of_addresses(gateway, remote):
+    """All its streams have one address; what holds for it is the total."""
+    server = remote()
+    proxy = gateway([peer("remote.test", server)], config={"limits": {"connections-per-address": 2}})
+    streams = [Legacy(proxy.outbound).open("remote.test") for _ in range(4)]
+    assert len(proxy.streams()) == 4
+    for legacy in streams:
+        legacy.close()

@@ -61,9 +61,7 @@ class HostGateway(Gateway):
 
     def listeners(self, address):
         self.inbound, self.outbound = 5269, 15270
-        # What the filter leads here on the machine itself keeps the machine's own address as its source.
-        own = [f"{a}/32" for a in ("127.0.0.1", *self.host.addresses)] + [f"{a}/128" for a in ("::1", *self.host.addresses6)]
-        how = {"intercept": "redirect", "accept-from": own} if self.intercept else {}
+        how = {"intercept": "redirect"} if self.intercept else {}
         return [{"role": "s2s-inbound", "address": "[::]:5269"}] + [
             {"role": "s2s-outbound", "address": address, **how} for address in ("127.0.0.1:15270", "[::1]:15270")]
 

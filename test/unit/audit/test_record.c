@@ -187,6 +187,7 @@ static void outbound(void **state)
 	audit_record_init(&r);
 	r.action = "x";
 	r.level = "encrypt";
+	r.policy_rule = "*.example.org";
 	r.policy_reason = "renewed in \"March\"";
 	r.policy_until = "2027-03-31";
 	r.dnssec = "secure";
@@ -198,7 +199,8 @@ static void outbound(void **state)
 	r.server_certificate = &leaf;
 	r.previous_certificate = &old_leaf;
 	assert_json(&r, HEAD
-		    "\"xmpp\":{\"policy\":{\"level\":\"encrypt\",\"reason\":\"renewed in \\\"March\\\"\","
+		    "\"xmpp\":{\"policy\":{\"level\":\"encrypt\",\"rule\":\"*.example.org\",\"reason\":\"renewed in "
+		    "\\\"March\\\"\","
 		    "\"until\":\"2027-03-31\"},\"dns\":{\"dnssec\":\"secure\"},"
 		    "\"verification\":{\"method\":\"pkix\",\"identity\":\"example.org\","
 		    "\"matched\":\"SRV-ID _xmpp-server.example.org\",\"result\":\"verified\"},"

@@ -22,6 +22,8 @@
 #include "base/mem.h"
 #include "daemon/control.h"
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static char directory[] = "/tmp/portcullis-control-XXXXXX";
 static char path[128];
 
@@ -57,6 +59,8 @@ static void test_parse_domain(void **state)
 	static const char *const bad[] = {
 	    "{\"command\":\"peers-show\",\"domain\":\"a@b\"}", "{\"command\":\"peers-accept\",\"domain\":\"\"}",
 	    "{\"command\":\"peers-forget\",\"domain\":7}", "{\"command\":\"peers-forget\"}"};
+	static const char *const no_digest[] = {"\"ab\"", "7", "null", "\"" DIGEST "0\"", "\"A" DIGEST "\""};
+	char request_text[256];
 	const char *text = "{\"command\":\"peers-show\",\"domain\":\"Example.COM.\"}";
 	struct errbuf err = {.text = ""};
 	struct control_request request;
@@ -71,6 +75,15 @@ static void test_parse_domain(void **state)
 	assert_string_equal(request.domain, "");
 	assert_int_equal(parse("{\"command\":\"peers-accept\",\"domain\":\"x\"}", &err), CONTROL_PEERS_ACCEPT);
 	assert_int_equal(parse("{\"command\":\"peers-forget\",\"domain\":\"x\"}", &err), CONTROL_PEERS_FORGET);
+	text = "{\"command\":\"peers-accept\",\"domain\":\"x\",\"sha256\":\"" DIGEST "\"}";
+	assert_true(control_parse(&request, text, strlen(text), &err));
+	assert_string_equal(request.sha256, DIGEST);
+	for (size_t i = 0; i < sizeof(no_digest) / sizeof(no_digest[0]); i++) {
+		snprintf(request_text, sizeof(request_text),
+			 "{\"command\":\"peers-accept\",\"domain\":\"x\",\"sha256\":%s}", no_digest[i]);
+		assert_int_equal(parse(request_text, &err), CONTROL_INVALID);
+		assert_string_equal(err.text, "\"sha256\" is no fingerprint: 64 digits 0-9 a-f");
+	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(parse(bad[i], &err), CONTROL_INVALID);
 	assert_string_equal(err.text, "\"peers-forget\" needs a \"domain\"");

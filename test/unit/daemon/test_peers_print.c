@@ -81,6 +81,12 @@ static void test_change(void **state)
 	       "a.example is forgotten (services: 1)\n", "");
 	expect(peers_print_change, "{\"domain\":\"a.example\",\"known\":false,\"forgotten\":0}", 1, "",
 	       "nothing is remembered of a.example");
+	expect(peers_print_change, "{\"domain\":\"a.example\",\"known\":true,\"sha256\":\"ab\",\"accepted\":1}", 0,
+	       "a.example: certificate ab is accepted\n", "");
+	expect(peers_print_change, "{\"domain\":\"a.example\",\"known\":true,\"sha256\":\"ab\",\"accepted\":0}", 0,
+	       "a.example: certificate ab is accepted, as it was before\n", "");
+	expect(peers_print_change, "{\"domain\":\"a.example\",\"known\":false,\"sha256\":\"ab\",\"accepted\":0}", 1, "",
+	       "no certificate of that fingerprint is remembered of a.example");
 	expect(peers_print_change, "{\"error\":\"no\"}", -1, "", "no");
 }
 

@@ -36,7 +36,7 @@ static void test_list(void **state)
 	struct peers_answer page = {.ok = true, .more = true, .domain = "b.example", .service = PEER_S2S};
 
 	(void)state;
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	assert_int_equal(q.question.verb, PEERS_LIST);
 	assert_string_equal(q.question.domain, "");
 	assert_null(take(page, "{\"a\":1},{\"b\":1}"));
@@ -45,10 +45,10 @@ static void test_list(void **state)
 	page.more = false;
 	expect(take(page, "{\"c\":1}"), "{\"peers\":[{\"a\":1},{\"b\":1},{\"c\":1}]}\n");
 
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	expect(take(page, ""), "{\"peers\":[]}\n");
 	/* A page that was full to the last peer is followed by an empty one. */
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	page.more = true;
 	assert_null(take(page, "{\"a\":1}"));
 	page.more = false;
@@ -60,11 +60,11 @@ static void test_show(void **state)
 	struct peers_answer found = {.ok = true, .known = true}, none = {.ok = true};
 
 	(void)state;
-	peers_query_begin(&q, 5, PEERS_SHOW, "a.example");
+	peers_query_begin(&q, 5, PEERS_SHOW, "a.example", "");
 	assert_string_equal(q.question.domain, "a.example");
 	expect(take(found, "{\"a\":1},{\"b\":1}"),
 	       "{\"domain\":\"a.example\",\"known\":true,\"peers\":[{\"a\":1},{\"b\":1}]}\n");
-	peers_query_begin(&q, 5, PEERS_SHOW, "a.example");
+	peers_query_begin(&q, 5, PEERS_SHOW, "a.example", "");
 	expect(take(none, ""), "{\"domain\":\"a.example\",\"known\":false,\"peers\":[]}\n");
 }
 
@@ -73,9 +73,13 @@ static void test_change(void **state)
 	struct peers_answer answer = {.ok = true, .known = true, .count = 3};
 
 	(void)state;
-	peers_query_begin(&q, 5, PEERS_ACCEPT, "a.example");
+	peers_query_begin(&q, 5, PEERS_ACCEPT, "a.example", "");
 	expect(take(answer, ""), "{\"domain\":\"a.example\",\"known\":true,\"accepted\":3}\n");
-	peers_query_begin(&q, 5, PEERS_FORGET, "a.example");
+	assert_string_equal(q.question.sha256, "");
+	peers_query_begin(&q, 5, PEERS_ACCEPT, "a.example", "abc");
+	assert_string_equal(q.question.sha256, "abc");
+	expect(take(answer, ""), "{\"domain\":\"a.example\",\"known\":true,\"sha256\":\"abc\",\"accepted\":3}\n");
+	peers_query_begin(&q, 5, PEERS_FORGET, "a.example", "");
 	expect(take(answer, ""), "{\"domain\":\"a.example\",\"known\":true,\"forgotten\":3}\n");
 }
 
@@ -85,11 +89,11 @@ static void test_failed(void **state)
 	struct message cut = {.payload = "x", .len = 1};
 
 	(void)state;
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	expect(take(bad, "no \"room\""), "{\"error\":\"peer memory: no \\\"room\\\"\"}");
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	expect(peers_query_take(&q, &cut), "{\"error\":\"the keeper's answer is none\"}");
-	peers_query_begin(&q, 5, PEERS_LIST, "");
+	peers_query_begin(&q, 5, PEERS_LIST, "", "");
 	expect(peers_query_fail(&q, "too late"), "{\"error\":\"too late\"}");
 }
 

@@ -135,12 +135,19 @@ static void test_accepted(void **state)
 	assert_string_equal(m->certificate[2].subject, "CN=a");
 	assert_true(m->certificate[2].accepted);
 
-	assert_int_equal(peer_store_accept(store, "other.example", &count, &err), 0);
+	assert_int_equal(peer_store_accept(store, "other.example", "", &count, &err), 0);
 	assert_int_equal(count, 0);
-	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	/* Only what was named, where one was. */
+	assert_int_equal(peer_store_accept(store, "example.com", m->certificate[0].sha256, &count, &err), 0);
+	assert_int_equal(count, 0);
+	show(&seen, 'e', false);
+	observe(&seen);
+	assert_int_equal(peer_store_accept(store, "example.com", seen.certificate.sha256, &count, &err), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(peer_store_accept(store, "example.com", "", &count, &err), 0);
 	assert_int_equal(count, 1);
 	assert_true(get("example.com", PEER_S2S)->certificate[1].accepted);
-	assert_int_equal(peer_store_accept(store, "example.com", &count, &err), 0);
+	assert_int_equal(peer_store_accept(store, "example.com", "", &count, &err), 0);
 	assert_int_equal(count, 0);
 	/* Durable, with the batch that was open. */
 	peer_store_close(&store);
@@ -247,6 +254,37 @@ static void test_many_peers(void **state)
 	assert_int_equal(peer_store_count(store), 5);
 }
 
+static void test_flood(void **state)
+{
+	struct peer_observation seen = seen_of("old.example", NOW - 604800);
+	char domain[32];
+
+	(void)state;
+	open_store(5);
+	observe(&seen);
+	seen.when = NOW;
+	observe(&seen);
+	for (int i = 1; i <= 20; i++) {
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		seen = seen_of(domain, NOW + i);
+		observe(&seen);
+	}
+	assert_int_equal(peer_store_count(store), 5);
+	assert_true(get("old.example", PEER_S2S)->known);
+	assert_false(get("d16.example", PEER_S2S)->known);
+	assert_true(get("d17.example", PEER_S2S)->known);
+	/* Where all have been known for long, the one not seen for longest goes. */
+	for (int i = 17; i <= 20; i++) {
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		seen = seen_of(domain, NOW + i + 604800);
+		observe(&seen);
+	}
+	seen = seen_of("new.example", NOW + 604900);
+	observe(&seen);
+	assert_false(get("old.example", PEER_S2S)->known);
+	assert_true(get("new.example", PEER_S2S)->known);
+}
+
 static void test_forget(void **state)
 {
 	struct peer_observation seen = seen_of("example.com", NOW);
@@ -309,6 +347,7 @@ int main(void)
 	    TEST(test_endpoint),
 	    TEST(test_many_certificates),
 	    TEST(test_many_peers),
+	    TEST(test_flood),
 	    TEST(test_forget),
 	    TEST(test_list),
 	};

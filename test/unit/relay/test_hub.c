@@ -340,6 +340,25 @@ static void legacy_closes(void **state)
 	assert_true(w->legacy.eof);
 }
 
+/* What was sent before the close tag leaves before it, also where the stream must be renewed first. */
+static void closes_while_renewing(void **state)
+{
+	struct hub_world *w = *state;
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	far_close(&w->far[0]);
+	turns(w);
+	legacy_send(w, MESSAGE(A, B) CLOSE);
+	far_saw(&w->far[1], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", B, A));
+	far_saw(&w->far[1], MESSAGE(A, B) CLOSE);
+	far_saw(&w->legacy, "");
+	far_close(&w->far[1]);
+	turns(w);
+	far_saw(&w->legacy, CLOSE);
+	assert_int_equal(w->reason, REASON_CLOSED);
+}
+
 static void closes_at_once(void **state)
 {
 	struct hub_world *w = *state;
@@ -402,11 +421,28 @@ static void freed_with_spokes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(two_pairs),         BARE(every_byte), T(byte_by_byte),   BARE(prefixes),       T(foreign_prefix),
-	    T(names_as_said),     T(refused),       T(not_valid),      T(unsolicited),       T(verify_only),
-	    T(lost_verifies),     T(renewed),       T(not_renewed),    BARE(wrong_elements), T(answers_of_its_own),
-	    T(peer_error),        T(legacy_closes), T(closes_at_once), T(legacy_vanishes),   T(ended_from_outside),
+	    T(two_pairs),
+	    BARE(every_byte),
+	    T(byte_by_byte),
+	    BARE(prefixes),
+	    T(foreign_prefix),
+	    T(names_as_said),
+	    T(refused),
+	    T(not_valid),
+	    T(unsolicited),
+	    T(verify_only),
+	    T(lost_verifies),
+	    T(renewed),
+	    T(not_renewed),
+	    BARE(wrong_elements),
+	    T(answers_of_its_own),
+	    T(peer_error),
+	    T(legacy_closes),
+	    T(closes_at_once),
+	    T(legacy_vanishes),
+	    T(ended_from_outside),
 	    T(freed_with_spokes),
+	    T(closes_while_renewing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

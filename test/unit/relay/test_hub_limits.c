@@ -2,6 +2,8 @@
 /* hub: what one connection may cost, and who is held back when somebody takes nothing. */
 #include "hub_world.h"
 
+#include "base/clock.h"
+
 static char *long_message(size_t len)
 {
 	char *filler = mem_alloc(len + 1);
@@ -58,6 +60,47 @@ static void back_pressure(void **state)
 	assert_true(w->far[0].seen.len >= sent - sent % len);
 	for (size_t at = 0; at + len <= w->far[0].seen.len; at += len)
 		assert_memory_equal(w->far[0].seen.data + at, text, len);
+	mem_free(text);
+}
+
+/* One remote server that takes nothing may hold all others up for a minute, not for good. */
+static void one_that_takes_nothing(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	uint64_t now = clock_ms();
+	clock_fake(now * 1000000, 0);
+	world_begin(w, NAMELESS, 65536);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	legacy_send(w, RESULT(A, C));
+	far_saw(&w->far[1], SPOKE_HEADER(A, C) RESULT(A, C));
+	int fd = w->far[0].fd;
+	w->far[0].fd = -1;
+	while (w->paused == 0)
+		legacy_send(w, text);
+	clock_fake((now + 59999) * 1000000, 0);
+	hub_watch(w->hub);
+	turns(w);
+	assert_false(hub_is_reading(w->hub));
+	clock_fake((now + 60000) * 1000000, 0);
+	hub_watch(w->hub);
+	turns(w);
+	assert_true(hub_is_reading(w->hub));
+	assert_id(w, A, B, "theirs", false);
+	/* The other pair lives, and the legacy server is asked for nothing. */
+	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", C, A));
+	far_saw(&w->legacy, RESULT_IS("valid", C, A));
+	legacy_send(w, MESSAGE(A, C));
+	far_saw(&w->far[1], MESSAGE(A, C));
+	/* Who was given up finds a connection that broke off, and may be tried anew. */
+	w->far[0].fd = fd;
+	while (!w->far[0].eof)
+		far_read(&w->far[0]);
+	assert_null(strstr(strbuf_text(&w->far[0].seen), CLOSE));
+	legacy_send(w, MESSAGE(A, B));
+	far_saw(&w->far[2], SPOKE_HEADER(A, B) RESULT(A, B));
+	clock_unfake();
 	mem_free(text);
 }
 
@@ -165,8 +208,8 @@ static void too_many_verifies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(limits),         BARE(back_pressure),  BARE(waiting_pressure), BARE(answers_unread),
-	    T(too_many_pairs), T(too_many_verifies),
+	    T(limits),         BARE(back_pressure),  BARE(waiting_pressure),       BARE(answers_unread),
+	    T(too_many_pairs), T(too_many_verifies), BARE(one_that_takes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,7 +92,8 @@ static void a_domain_that_the_certificate_does_not_have(void **state)
 	assert_int_equal(records(w, "\n"), 1);
 	recorded(w, "stream-refused", "\"code\":\"peer-unverified\"");
 	recorded(w, "stream-refused", "\"from\":\"" OTHER "\"");
-	recorded(w, "stream-refused", "\"policy\":{\"level\":\"verify\",\"mode\":\"enforce\"}");
+	recorded(w, "stream-refused",
+		 "\"policy\":{\"level\":\"verify\",\"mode\":\"enforce\",\"rule\":\"s2s-inbound\"}");
 	recorded(w, "stream-refused",
 		 "\"verification\":{\"method\":\"none\",\"identity\":\"" OTHER
 		 "\",\"result\":\"unverified\",\"reason\":\"the certificate is ");

@@ -106,7 +106,8 @@ static void a_rule_that_is_over(void **state)
 	visitor_begins(w, &pki.self_signed, VISITOR_HEADER(REMOTE));
 	AWAIT(w, w->near.eof);
 	assert_int_equal(records(w, ACTION("weak-exception-used")), 0);
-	recorded(w, "stream-refused", "\"policy\":{\"level\":\"verify\",\"mode\":\"enforce\"}");
+	recorded(w, "stream-refused",
+		 "\"policy\":{\"level\":\"verify\",\"mode\":\"enforce\",\"rule\":\"s2s-inbound\"}");
 	refused(w, "not-authorized", "peer-unverified");
 }
 

@@ -134,8 +134,7 @@ static void stripped_and_unverified(void **state)
 		struct world *w = begin(levels[i], "");
 		far_offers(w, "");
 		far_proceeds(w, &pki.self_signed, 0);
-		end_saw(w, &w->far, LEGACY_HEADER);
-		end_send(w, &w->far, REMOTE_HEADER("r2") FEATURES(DIALBACK));
+		far_hears_nothing(w);
 		AWAIT(w, w->near.eof);
 		recorded(w, "starttls-stripped", "\"severity\":3");
 		assert_int_equal(records(w, ACTION("starttls-stripped")), 1);
@@ -325,7 +324,8 @@ static void may_goes_on_in_plaintext(void **state)
 		plaintext_works(w);
 		recorded(w, "stream-established", i == 0 ? RESULT_WAS("stripped-failed") : RESULT_WAS("refused"));
 		recorded(w, "weak-exception-used",
-			 "\"policy\":{\"level\":\"may\",\"mode\":\"enforce\",\"reason\":\"old\","
+			 "\"policy\":{\"level\":\"may\",\"mode\":\"enforce\",\"rule\":\"" REMOTE
+			 "\",\"reason\":\"old\","
 			 "\"until\":\"2099-12-31\"}");
 		assert_int_equal(records(w, ACTION("stream-refused")), 0);
 		world_free(w);
@@ -433,8 +433,7 @@ static void certificate_changed(void **state)
 	struct world *w = begin_with(", level: encrypt" EXCUSE, CHANGE_REFUSED, true);
 	far_offers(w, STARTTLS);
 	far_proceeds(w, &pki.self_signed, 0);
-	end_saw(w, &w->far, LEGACY_HEADER);
-	end_send(w, &w->far, REMOTE_HEADER("r2") FEATURES(DIALBACK));
+	far_hears_nothing(w);
 	legacy_is_told(w, "policy-violation");
 	recorded(w, "certificate-changed", "\"severity\":2");
 	recorded(w, "certificate-changed", "\"previous\":{\"subject\":\"CN=remembered 1\"");
@@ -457,8 +456,7 @@ static void memory_unavailable(void **state)
 	legacy_begins(w);
 	far_offers(w, STARTTLS);
 	far_proceeds(w, &pki.self_signed, 0);
-	end_saw(w, &w->far, LEGACY_HEADER);
-	end_send(w, &w->far, REMOTE_HEADER("r2") FEATURES(DIALBACK));
+	far_hears_nothing(w);
 	legacy_is_told(w, "internal-server-error");
 	recorded(w, "stream-closed", "\"code\":\"memory-unavailable\"");
 	assert_int_equal(w->seen_count, 0);
