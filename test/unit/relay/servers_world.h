@@ -368,6 +368,21 @@ static inline void listen_far(struct world *w)
 	w->port = ntohs(in.sin_port);
 }
 
+#define BUSY 16
+/* Nobody accepts here, and no more fit in: a further connection hangs. */
+static inline void far_is_busy(struct world *w, int busy[BUSY])
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	assert_int_equal(listen(w->listening, 0), 0);
+	assert_int_equal(getsockname(w->listening, (struct sockaddr *)&in, &len), 0);
+	for (int i = 0; i < BUSY; i++) {
+		busy[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(busy[i], (const struct sockaddr *)&in, len);
+	}
+	poll(NULL, 0, 20);
+}
+
 static inline void make_engine(struct world *w)
 {
 	const struct engine_params params = {

@@ -324,6 +324,18 @@ static void a_rule_for_who_may_do_without(void **state)
 	}
 }
 
+/* They are not to be had by naming somebody else before TLS. */
+static void a_rule_that_was_borrowed(void **state)
+{
+	static const char rules[] = "  - {domain: " OTHER ", level: may" EXCUSE "}\n";
+	const struct options options = {.rule = ", tls: {profile: compat}" EXCUSE, .rules = rules};
+	(void)state;
+	struct world *w = world_new(&options);
+	visitor_at(w, VISITOR_HEADER(REMOTE), &pki.other, 0, VISITOR_HEADER(OTHER));
+	AWAIT(w, w->near.eof);
+	refused(w, "not-authorized", "header-switch");
+}
+
 /* … and who goes on in plaintext is recorded and remembered so. */
 static void plaintext_where_it_may(void **state)
 {
@@ -378,6 +390,7 @@ int main(void)
 	    cmocka_unit_test(shutdown_while_memory_is_asked),
 	    cmocka_unit_test(memory_takes_too_long),
 	    cmocka_unit_test(a_rule_for_who_may_do_without),
+	    cmocka_unit_test(a_rule_that_was_borrowed),
 	    cmocka_unit_test(plaintext_where_it_may),
 	    cmocka_unit_test(freed_while_memory_is_asked),
 	};

@@ -22,20 +22,6 @@ enum stage {
 
 static const struct zone_entry silent[] = {{"_xmpp-server._tcp." REMOTE, ns_t_any, ZONE_SILENT, {NULL}}, {0}};
 
-/* Nobody accepts here, and no more fit in: a further connection hangs. */
-static void fill(struct world *w, int busy[16])
-{
-	struct sockaddr_in in;
-	socklen_t len = sizeof(in);
-	assert_int_equal(listen(w->listening, 0), 0);
-	assert_int_equal(getsockname(w->listening, (struct sockaddr *)&in, &len), 0);
-	for (int i = 0; i < 16; i++) {
-		busy[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		(void)connect(busy[i], (const struct sockaddr *)&in, len);
-	}
-	poll(NULL, 0, 20);
-}
-
 static void begin(struct world *w)
 {
 	connect_from(w, OUTBOUND, LEGACY);
@@ -44,8 +30,8 @@ static void begin(struct world *w)
 
 static void connecting(struct world *w)
 {
-	int busy[16], listening;
-	fill(w, busy);
+	int busy[BUSY], listening;
+	far_is_busy(w, busy);
 	listening = w->listening;
 	w->listening = -1; /* the world accepts nobody */
 	begin(w);
@@ -56,7 +42,7 @@ static void connecting(struct world *w)
 	assert_int_equal(w->questions, 1);
 	assert_int_equal(records(w, "\n"), 0);
 	w->listening = listening;
-	for (int i = 0; i < 16; i++)
+	for (int i = 0; i < BUSY; i++)
 		close(busy[i]);
 }
 

@@ -138,6 +138,29 @@ static void may_and_two_servers(void **state)
 	world_free(w);
 }
 
+/* The first server has been given up, and nothing comes of connecting to the second: there is nobody to tell there. */
+static void shutdown_between_two_servers(void **state)
+{
+	int busy[BUSY];
+	(void)state;
+	struct world *w = two_servers("", "timeouts: {drain: 0}\n", false);
+	int listening = w->listening;
+	far_is_busy(w, busy);
+	w->listening = -1; /* nobody is accepted */
+	end_send(w, &w->far, REMOTE_HEADER("r1"));
+	end_close(&w->far);
+	for (int i = 0; i < 5; i++)
+		turns(w);
+	w->listening = listening;
+	engine_drain(w->engine);
+	AWAIT(w, w->near.eof);
+	recorded(w, "stream-closed", "\"code\":\"shutdown\"");
+	assert_non_null(strstr(strbuf_text(&w->near.seen), STREAM_ERROR("system-shutdown")));
+	for (int i = 0; i < BUSY; i++)
+		close(busy[i]);
+	world_free(w);
+}
+
 static void no_such_name(void **state)
 {
 	(void)state;
@@ -291,6 +314,7 @@ int main(void)
 	    cmocka_unit_test(the_failure_that_says_most),
 	    cmocka_unit_test(a_changed_certificate_at_each_server),
 	    cmocka_unit_test(may_and_two_servers),
+	    cmocka_unit_test(shutdown_between_two_servers),
 	    cmocka_unit_test(no_such_name),
 	    cmocka_unit_test(no_such_name_and_no_memory),
 	    cmocka_unit_test(nobody_listens),
