@@ -108,6 +108,7 @@ struct remote {
 	/* The certificate of the network-facing leg; NULL: no TLS there, or none presented. */
 	struct tls_certificate *certificate;
 	struct tls_identity *identity; /* NULL: not judged yet */
+	enum reason refused;           /* inbound: policy's word on the domain that the first pair named */
 	/* Outbound: the way. */
 	struct lookup *lookup;
 	struct candidate *candidates; /* until the race has them */
@@ -276,6 +277,8 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts);
 /* What is new or noteworthy of a stream that is about to be established or refused for it: certificate-changed,
  * tls-downgraded, starttls-required-stripped, weak-exception-used. */
 void session_remote_events(struct session *s);
+/* Plain words for policy's refusal; NULL: the reason says all. */
+const char *session_remote_why(const struct session *s, enum reason reason);
 /* Policy refused the stream for what the remote side is: said, and remembered where it must be; ends it. */
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
@@ -318,6 +321,8 @@ void session_route_starttls(struct session *s, bool secured);
 enum inspect_pair session_pair(struct session *s, const char *from, const char *to);
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external);
 void session_pair_unproven(struct session *s, const char *from, const char *to, enum reason reason);
+/* The stream ends for `reason`, of the inspector: what policy had said, where that is behind it. */
+enum reason session_pair_reason(struct session *s, enum reason reason);
 
 /* session_relay.c */
 void session_join(struct session *s);

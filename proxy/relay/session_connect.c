@@ -107,12 +107,6 @@ static void record_established(struct session *s)
 	s->ticket = session_record(s, "stream-established", severity, REASON_NONE, recorded);
 }
 
-static const char *unverified(const struct session *s)
-{
-	const struct remote *r = s->remote;
-	return r->identity != NULL ? r->identity->unverified : NULL;
-}
-
 static void refuse_remote(struct session *s, enum reason reason)
 {
 	if (reason == REASON_CERTIFICATE_CHANGED) {
@@ -121,7 +115,7 @@ static void refuse_remote(struct session *s, enum reason reason)
 	}
 	if (s->tls[LEG_CONNECT] != NULL)
 		tls_forget_session(leg_ssl(s->leg[LEG_CONNECT]));
-	session_candidate_failed(s, reason, unverified(s));
+	session_candidate_failed(s, reason, session_remote_why(s, reason));
 }
 
 /* Inside TLS, before anything of the legacy side's is said there: all that decides is known. */
@@ -317,7 +311,8 @@ static void begin_remote(struct session *s)
 	/* As the legacy side writes them: most servers know their own name in one spelling only. */
 	const char *from = role_is_s2s(s->role) ? s->from : NULL;
 	struct strbuf first, header;
-	strbuf_init(&first, 4096);
+	/* Two names of that header, each byte of them an entity at worst. */
+	strbuf_init(&first, 512 + 6 * n->header.len);
 	strbuf_init(&header, n->header.len + 64);
 	stream_header_first(&first, role_content_ns(s->role), from, s->to);
 	if (!stream_header_modernise(&header, n->header.data, n->header.len)) {
@@ -430,6 +425,8 @@ void session_connect_timeout(struct session *s)
 {
 	if (!role_is_inbound(s->role))
 		remote_timeout(s);
+	else if (s->state == SESSION_ROUTE)
+		session_end(s, REASON_NEGOTIATION_TIMEOUT, XMPP_ERROR_NONE, "peer memory did not answer in time");
 	else if (awaits_tls(s))
 		session_backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
 	else

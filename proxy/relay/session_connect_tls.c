@@ -90,8 +90,10 @@ static struct ssl_st *connect_remote(struct session *s)
 void session_connect_start_tls(struct session *s, size_t behind)
 {
 	struct leg *leg = s->leg[LEG_CONNECT];
+	bool direct = !role_is_inbound(s->role) && s->remote->candidate.direct_tls;
 	leg_read(leg, false);
-	if (behind > 0 || leg_has_bytes(leg)) {
+	/* Where TLS comes first there is no <proceed/> to stand behind: what is no TLS fails the handshake. */
+	if (!direct && (behind > 0 || leg_has_bytes(leg))) {
 		negotiate_injected(s->negotiation->connect);
 		return;
 	}

@@ -81,6 +81,7 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
 }
 
+/* Nothing else is on the stream yet: it ends where the pair is refused, and that is what records it. */
 static void named_late(struct session *s)
 {
 	struct verdict verdict = session_inbound_verdict(s);
@@ -88,7 +89,7 @@ static void named_late(struct session *s)
 	if (verdict.allow)
 		session_object(s, verdict.reason);
 	else
-		session_record(s, "stream-refused", 2, verdict.reason, NULL);
+		s->remote->refused = verdict.reason;
 	if (verdict.allow)
 		session_remote_settled(s);
 	else if (verdict.reason == REASON_CERTIFICATE_CHANGED)
@@ -127,6 +128,14 @@ enum inspect_pair session_pair(struct session *s, const char *from, const char *
 	return role_is_inbound(s->role) ? inbound_pair(s, from, to) : outbound_pair(s, from, to);
 }
 
+enum reason session_pair_reason(struct session *s, enum reason reason)
+{
+	if (reason != REASON_PEER_UNVERIFIED || s->remote == NULL || s->remote->refused == REASON_NONE)
+		return reason;
+	s->override = reason_info(reason)->condition;
+	return s->remote->refused;
+}
+
 static void log_pair(const struct session *s, const char *from, const char *to, const char *what)
 {
 	log_debug("stream %s: the pair %s, %s %s", s->id, from, to, what);
@@ -140,6 +149,13 @@ static bool is_own_pair(const struct session *s, const char *from, const char *t
 	return same_from && same_to;
 }
 
+/* What the header left out the first pair says. */
+static void complete(char **name, const char *said)
+{
+	if (*name == NULL)
+		*name = mem_strdup(said);
+}
+
 /* The stream's own pair is in its records; each further one gets one of its own. */
 void session_pair_proven(struct session *s, const char *from, const char *to, bool external)
 {
@@ -147,8 +163,11 @@ void session_pair_proven(struct session *s, const char *from, const char *to, bo
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
 	if (s->remote != NULL && strcmp(s->remote->domain, from) == 0)
 		session_remote_proven(s);
-	if (is_own_pair(s, from, to))
+	if (is_own_pair(s, from, to)) {
+		complete(&s->from, from);
+		complete(&s->to, to);
 		return;
+	}
 	step_aside(s, &before, from, to);
 	if (role_is_inbound(s->role))
 		consider(s, from);
@@ -165,7 +184,10 @@ void session_pair_unproven(struct session *s, const char *from, const char *to, 
 	log_pair(s, from, to, "is refused");
 	if (reason != REASON_DIALBACK_FAILED)
 		return;
+	bool own = is_own_pair(s, from, to);
 	step_aside(s, &before, from, to);
+	if (!own && role_is_inbound(s->role))
+		consider(s, from);
 	session_record(s, "stanza-violation", 2, reason, NULL);
 	step_back(s, &before);
 }

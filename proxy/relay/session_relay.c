@@ -140,8 +140,9 @@ static void op_fail(void *ctx, enum inspect_side culprit, enum reason reason)
 		    inbound ? XMPP_ERROR_INTERNAL_SERVER_ERROR : reason_info(REASON_REMOTE_INVALID)->condition;
 	if ((s->noted & (1u << INSPECT_NOTE_STANZA_VIOLATION)) != 0)
 		session_record(s, "stanza-violation", 2, reason, NULL);
+	reason = session_pair_reason(s, reason);
 	session_close(s, reason,
-		      culprit == INSPECT_INITIATOR ? NULL
+		      culprit == INSPECT_INITIATOR ? session_remote_why(s, reason)
 		      : inbound                    ? "caused by the backend"
 						   : "caused by the remote server");
 }

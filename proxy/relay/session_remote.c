@@ -297,17 +297,23 @@ static void inbound_recalled(struct session *s)
 	session_dial(s);
 }
 
+const char *session_remote_why(const struct session *s, enum reason reason)
+{
+	const struct tls_identity *identity = s->remote != NULL ? s->remote->identity : NULL;
+	bool about = reason == REASON_STRIPPED || reason == REASON_REMOTE_UNVERIFIED ||
+		     reason == REASON_PEER_UNVERIFIED || reason == REASON_CERTIFICATE_CHANGED;
+	return about && identity != NULL ? identity->unverified : NULL;
+}
+
 void session_remote_refused(struct session *s, enum reason reason)
 {
-	struct remote *r = s->remote;
 	session_remote_events(s);
 	/* What `peers accept` is to accept must be remembered; what policy refuses anyway must not be. */
 	if (reason == REASON_CERTIFICATE_CHANGED)
 		session_remote_observe(s);
 	if (s->tls[session_outer(s)] != NULL)
 		tls_forget_session(leg_ssl(s->leg[session_outer(s)]));
-	const char *why = r->identity != NULL ? r->identity->unverified : NULL;
-	session_end(s, reason, XMPP_ERROR_NONE, why);
+	session_end(s, reason, XMPP_ERROR_NONE, session_remote_why(s, reason));
 }
 
 bool session_is_ours(const struct session *s)

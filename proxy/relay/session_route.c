@@ -163,6 +163,8 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
+		s->starttls = STARTTLS_NOT_ATTEMPTED;
+		s->starttls_advertised = s->starttls_required = false;
 		s->without_tls = session_level(s) == LEVEL_NONE;
 		session_dialed(s, fd, false);
 	}
@@ -413,16 +415,19 @@ void session_route_overdue(struct session *s)
 {
 	const struct negotiator *connect = s->negotiation->connect;
 	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
+	enum reason reason = tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT;
 	if (tls)
 		session_route_starttls(s, false);
-	give_up(s, remember_failure(s->remote, tls ? REASON_NO_TLS : REASON_REMOTE_TIMEOUT, XMPP_ERROR_NONE,
-				    "negotiation took too long"));
+	give_up(s, remember_failure(s->remote, reason, XMPP_ERROR_NONE, "negotiation took too long"));
 }
 
-/* DNS of a stranger must not lead us to what only we may reach: the legacy servers behind us. */
+/* DNS of a stranger must not lead us to what only we may reach, the legacy servers behind us; a rule of ours may. */
 static bool is_backend(const struct session *s)
 {
+	const struct config_peer *rule = s->remote->policy.rule;
 	const struct addr *to = &s->remote->candidate.address;
+	if (rule != NULL && rule->connect_host != NULL)
+		return false;
 	for (size_t i = 0; i < s->config->domain_count; i++)
 		if (addr_equal(&s->config->domains[i].backend.s2s, to) ||
 		    addr_equal(&s->config->domains[i].backend.c2s, to))
