@@ -65,6 +65,9 @@ struct pair {
 	bool asked;                /* <db:result/> is not answered yet */
 	bool proven;               /* it was answered: valid */
 	bool flows;                /* … on the stream that `spoke` is: stanzas may pass */
+	/* It was proven and could not be renewed, which the legacy server was told. What it sent before it knew is
+	 * lost, and no offence that would end its other pairs (DB-3). */
+	bool lapsed;
 	/*
 	 * It is asked anew, by us: a remote server may end a proven stream at any time (an idle one, a restart), and
 	 * nothing could tell the legacy server that one pair of its connection has ended. The key is as good as on the

@@ -216,7 +216,7 @@ void session_accept_timeout(struct session *s);
 /* Runs what the accept negotiator wants done. rest: bytes of this turn behind what it has seen. */
 void session_accept_actions(struct session *s, const char *rest, size_t len);
 
-/* For an accepted leg before its header inside TLS. NULL: on exhaustion. */
+/* The server side of STARTTLS for the domain `to`. The caller owns it; NULL on exhaustion. */
 struct ssl_st *session_accept_tls(struct session *s, const char *to);
 /* A fresh accept negotiator; direct: TLS comes before anything else. */
 void session_accept_begin(struct session *s, bool direct);

@@ -87,7 +87,7 @@ struct inspect_ops {
 	 * before one that the responder claimed (XEP-0288). */
 	void (*proven)(void *ctx, const char *from, const char *to, bool external);
 	/* The pair was refused, by us (HOST_UNKNOWN, PEER_UNVERIFIED, REMOTE_UNVERIFIED; once) or by an answer of type
-	 * invalid or error (DIALBACK_FAILED). The stream lives, or `fail` follows. */
+	 * invalid (DIALBACK_FAILED) or error (NONE). The stream lives, or `fail` follows. */
 	void (*unproven)(void *ctx, const char *from, const char *to, enum reason reason);
 	/*
 	 * The initiator asks the responder about a key (<db:verify/>). True: the id that the responder knows it by is

@@ -2,7 +2,7 @@
 /*
  * What is asked and answered of one pair of domains. Invariants: every request that went out to the pair's spoke is
  * answered to the legacy server exactly once, by the remote server or, when the spoke ends, by us; an answer that
- * nobody asked for goes nowhere (DB-2); a pair without a spoke is proven, or it is not kept while the hub lives.
+ * nobody asked for goes nowhere (DB-2); a pair without a spoke is or was proven, or it is not kept while the hub lives.
  */
 #include "relay/hub_private.h"
 
@@ -110,6 +110,10 @@ static void renew(struct pair *pair)
 
 enum reason pair_stanza(struct pair *pair, const char *raw, size_t len)
 {
+	if (pair->lapsed) {
+		log_debug("a stanza from %s to %s is lost: the pair is not proven any more", pair->from, pair->to);
+		return REASON_NONE;
+	}
 	if (pair->flows || !pair->proven) {
 		spoke_send(pair->spoke, raw, len); /* not proven: its session knows what to do about it (DB-3) */
 		return REASON_NONE;
@@ -131,6 +135,18 @@ static void forget_waiting(struct pair *pair)
 	strbuf_fini(&pair->waiting);
 }
 
+static void disprove(struct pair *pair)
+{
+	pair->lapsed = pair->lapsed || pair->proven;
+	pair->proven = pair->flows = pair->renewing = false;
+	forget_waiting(pair);
+}
+
+static bool is_over(const struct pair *pair)
+{
+	return !pair->proven && !pair->lapsed;
+}
+
 void pair_lost(struct pair *pair, enum xmpp_error error)
 {
 	bool refused = pair->asked;
@@ -140,9 +156,10 @@ void pair_lost(struct pair *pair, enum xmpp_error error)
 		tell(pair, pair->verifies->id, NULL, error);
 		free_verify(pair, &pair->verifies);
 	}
-	forget_waiting(pair);
 	pair->asked = pair->renewing = pair->flows = false;
-	if (refused || !pair->proven)
+	if (refused)
+		disprove(pair);
+	if (is_over(pair))
 		pair_free(pair);
 }
 
@@ -174,7 +191,7 @@ static void proven(struct pair *pair, const struct xml_node *element, const char
 	if (!pair->renewing)
 		pass(pair, element, NULL, raw, len);
 	pair->proven = pair->flows = true;
-	pair->renewing = false;
+	pair->renewing = pair->lapsed = false;
 	hub_raise_limit(pair->hub);
 	if (pair->waiting.len == 0)
 		return;
@@ -196,8 +213,7 @@ static void result(struct pair *pair, const struct xml_node *element, const char
 		proven(pair, element, raw, len);
 		return;
 	}
-	pair->proven = pair->flows = pair->renewing = false;
-	forget_waiting(pair);
+	disprove(pair);
 	pass(pair, element, NULL, raw, len);
 }
 
@@ -222,7 +238,7 @@ static void settle(struct pair *pair)
 		return;
 	spoke_part(spoke);
 	spoke_close(spoke);
-	if (!pair->proven)
+	if (is_over(pair))
 		pair_free(pair);
 }
 

@@ -127,10 +127,22 @@ static bool remote_stands(struct session *s)
 	return verdict.allow;
 }
 
+/* STRIP-9: what only somebody on the way would change. What was said in plaintext is not used, so nothing else follows.
+ */
+static void tell_difference(const struct session *s)
+{
+	if (negotiate_starttls(s->negotiation->connect)->differs)
+		log_warn("stream %s: what %s says inside TLS is not what was said in plaintext before: somebody on the "
+			 "way may "
+			 "have changed that",
+			 s->id, s->remote->domain);
+}
+
 /* Once more, for where there is no TLS: the line before a stream is called established. */
 static void establish_remote(struct session *s)
 {
 	struct verdict verdict = session_verdict(s);
+	tell_difference(s);
 	if (!verdict.allow) {
 		refuse_remote(s, verdict.reason);
 		return;
@@ -193,8 +205,9 @@ static const char *failure_detail(const struct negotiation *n, enum reason reaso
 		return f->detail;
 	if (reason != REASON_BACKEND_TLS)
 		return NULL;
-	if (negotiate_starttls(n->connect)->answer == NEG_ANSWER_PROCEED)
-		return "the handshake did not end in time";
+	const struct neg_starttls *st = negotiate_starttls(n->connect);
+	if (!st->sent || st->answer == NEG_ANSWER_PROCEED)
+		return "it did not finish the handshake in time";
 	return negotiate_peer_error(n->connect) != XMPP_ERROR_NONE ? "it answered STARTTLS with a stream error"
 								   : "it does not take STARTTLS";
 }
@@ -213,6 +226,8 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 		new_parser(s);
 		return;
 	case NEG_NOTE:
+		if (!role_is_inbound(s->role))
+			session_route_starttls(s, false);
 		session_record(s, "starttls-injection", 3,
 			       role_is_inbound(s->role) ? REASON_BACKEND_INJECTION : REASON_REMOTE_INJECTION, NULL);
 		return;

@@ -163,8 +163,6 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
-		s->starttls = STARTTLS_NOT_ATTEMPTED;
-		s->starttls_advertised = s->starttls_required = false;
 		s->without_tls = session_level(s) == LEVEL_NONE;
 		session_dialed(s, fd, false);
 	}
@@ -306,8 +304,10 @@ static void tell_strip(struct session *s, int severity, const char *sentence)
 	if (s->remote->strip_told)
 		return;
 	s->remote->strip_told = true;
+	/* STRIP-6: something like an offer in its place is no accident. */
+	bool mangled = negotiate_starttls(s->negotiation->connect)->mangled;
 	char *before = s->detail;
-	s->detail = mem_strdup(sentence);
+	s->detail = mem_printf("%s%s", sentence, mangled ? " Something that only looks like the offer was there." : "");
 	session_record_event(s, "starttls-stripped", severity);
 	mem_free(s->detail);
 	s->detail = before;
@@ -335,7 +335,7 @@ void session_route_starttls(struct session *s, bool secured)
 	if (!st->sent)
 		return;
 	if (st->advertised) {
-		s->starttls = secured || st->answer == NEG_ANSWER_PROCEED ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
+		s->starttls = secured || was_judged(s) ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
 	} else if (secured || was_judged(s)) {
 		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
 		tell_strip(
@@ -419,10 +419,23 @@ void session_route_overdue(struct session *s)
 	give_up(s, remember_failure(s->remote, reason, XMPP_ERROR_NONE, "negotiation took too long"));
 }
 
-/* Is it one of our own outbound listeners on this very machine? */
+/* DNS of a stranger must not lead us to what only we may reach: the legacy servers behind us. */
+static bool is_backend(const struct session *s)
+{
+	const struct addr *to = &s->remote->candidate.address;
+	for (size_t i = 0; i < s->config->domain_count; i++)
+		if (addr_equal(&s->config->domains[i].backend.s2s, to) ||
+		    addr_equal(&s->config->domains[i].backend.c2s, to))
+			return true;
+	return false;
+}
+
+/* Is it one of our own outbound listeners on this very machine, or a backend? */
 static bool leads_back(const struct session *s)
 {
 	const struct remote *r = s->remote;
+	if (is_backend(s))
+		return true;
 	for (size_t i = 0; i < s->config->listener_count; i++) {
 		const struct config_listener *l = &s->config->listeners[i];
 		if (!role_is_inbound((enum role)l->role) &&
@@ -464,8 +477,11 @@ void session_route_go_on(struct session *s)
 		r->heaviest = last;
 	r->weighty = false;
 	session_route_forget(s);
-	if (s->without_tls)
+	if (s->without_tls) {
 		session_dial(s);
-	else
-		race_go_on(s->remote->race);
+		return;
+	}
+	s->starttls = STARTTLS_NOT_ATTEMPTED;
+	s->starttls_advertised = s->starttls_required = false;
+	race_go_on(r->race);
 }

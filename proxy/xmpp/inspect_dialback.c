@@ -149,13 +149,14 @@ static void prove(struct inspect_dir *d, struct inspect_claim *claim, bool exter
 	inspect_settle(ins);
 }
 
-/* DB-9: a key that is wrong is a forgery, and the stream it came on must go, unless others rest on it. */
+/* DB-9: a key that is wrong is a forgery, and the stream it came on must go, unless others rest on it. That it could
+ * not be found out (type error) is nobody's offence. */
 static void disprove(struct inspect_dir *d, struct inspect_claim *claim, bool invalid)
 {
 	struct inspector *ins = d->ins;
 
 	ins->verdict.unproven = claim;
-	ins->verdict.why_unproven = REASON_DIALBACK_FAILED;
+	ins->verdict.why_unproven = invalid ? REASON_DIALBACK_FAILED : REASON_NONE;
 	if (!invalid || claim->side != INSPECT_INITIATOR || ins->pairs->proven > 0)
 		return;
 	ins->verdict.then_fail = true;

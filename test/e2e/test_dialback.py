@@ -233,7 +233,7 @@ def test_invalid_ends_the_stream(inbound):
 
 
 def test_an_error_does_not(inbound):
-    _, visitor, server = inbound()
+    proxy, visitor, server = inbound()
     error = b"<db:result from='im.test' to='remote.test' type='error'><error type='cancel'><remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
     visitor.send(s2s.result(REMOTE, "im.test"))
     server.wait_for(s2s.result(REMOTE, "im.test"))
@@ -242,6 +242,8 @@ def test_an_error_does_not(inbound):
     assert visitor.until(b"</db:result>") == error
     visitor.dialback(server)
     visitor.close()
+    proxy.wait_records("stream-closed")
+    assert not proxy.records("stanza-violation"), "that a key could not be asked about is nobody's offence"
 
 
 # --- headers that name nobody (jabberd2)

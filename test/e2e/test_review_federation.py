@@ -91,13 +91,13 @@ def test_the_record_of_a_stripped_refusal_shows_its_tls(gateway, remote, zoo):
 
 
 def test_stopping_between_two_addresses(gateway, remote, dns, zoo, silent):
-    """The first was up and was refused, the second does not answer: nothing is left of the first that could be told."""
+    """The first had TLS and was refused, the second does not answer: nothing is left of the first that could be told."""
     server = remote(certificate=zoo.get("self-signed"), offer="absent")
     announce(dns, "stop.example", server.port, silent)
     proxy = gateway(dns=dns, config={"policy": ENCRYPT, "timeouts": {"drain": "1s", "connect": "20s"}})
     legacy = Legacy(proxy.outbound).begin("stop.example")
     proxy.wait_records("starttls-stripped")
-    server.ready()
+    server.failed()
     proxy.stop()
     assert b"<system-shutdown" in legacy.to_end()[0]
     assert proxy.wait_records("stream-closed")[0]["event"]["code"] == "shutdown"
@@ -212,3 +212,61 @@ def test_weak_tls_is_not_lent_to_others(gateway, legacy_backend, pki):
     visitor = Peer(proxy.inbound).secure(context(pki, chain), sender="old.test").begin(sender="strong.test")
     assert b"<not-authorized" in visitor.to_end()[0]
     assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "header-switch"
+
+
+def test_weak_tls_also_where_plaintext_may_go_on(gateway, legacy_backend, pki):
+    """There STARTTLS is a change of mind on a stream that was joined; the rule's settings are the same."""
+    chain = pki.issue("old.test", usage="serverAuth,clientAuth")
+    proxy = gateway([peer("old.test", level="may", tls={"profile": "compat", "min-version": "1.1"}, **EXCUSE)])
+    visitor = Peer(proxy.inbound)
+    visitor.send(s2s.header("im.test", "old.test"))
+    legacy_backend.greet_server()
+    visitor.opened()
+    visitor.send(wire.STARTTLS)
+    assert visitor.until(wire.PROCEED) == wire.PROCEED
+    visitor.handshake(context(pki, chain, version=ssl.TLSVersion.TLSv1_1), "im.test").begin(sender="old.test")
+    legacy_backend.greet_server()
+    visitor.opened()
+    assert audit.get(proxy.wait_records("stream-established")[0], "tls.version") == "1.1"
+    visitor.close()
+
+
+def test_monitor_objects_once_to_missing_tls(gateway, remote):
+    server = remote(offer="absent", answer="failure", plain_from=1)
+    proxy = gateway([peer("remote.test", server)], config={"mode": "monitor"})
+    Legacy(proxy.outbound).open("remote.test").close()
+    proxy.wait_records("stream-closed")
+    assert [r["event"]["code"] for r in proxy.records("stream-refused")] == ["no-tls"]
+
+
+def test_the_record_of_an_injection_says_that_starttls_was_tried(gateway, remote):
+    server = remote(answer="inject")
+    proxy = gateway([peer("remote.test", server)])
+    Legacy(proxy.outbound).begin("remote.test").refused("remote-injection")
+    record = proxy.wait_records("starttls-injection")[0]
+    assert audit.get(record, "xmpp.starttls.advertised") is True and audit.get(record, "xmpp.starttls.result") == "refused"
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_handshake_that_stands_still(gateway, dns, direct):
+    """It took STARTTLS, or was never asked: the record must not say that it did not take it."""
+    stalled = socket.create_server(("127.0.0.1", 0))
+    taken = []
+
+    def take():
+        with contextlib.suppress(OSError):
+            taken.append(stalled.accept()[0])
+            if not direct:
+                taken[0].sendall(s2s.header("im.test", "still.example", identity="s1") + wire.FEATURES_STARTTLS)
+                taken[0].recv(4096)
+                taken[0].sendall(wire.PROCEED)
+    threading.Thread(target=take, daemon=True).start()
+    domain = f"still-{'direct' if direct else 'starttls'}.example"
+    dns.publish(f"host.{domain}. A 127.0.0.1",
+                f"_xmpp{'s' if direct else ''}-server._tcp.{domain}. SRV 0 0 {stalled.getsockname()[1]} host.{domain}.")
+    proxy = gateway(dns=dns, config={"timeouts": {"connect": "1s"}})
+    Legacy(proxy.outbound).begin(domain).refused("remote-tls")
+    record = proxy.wait_records("stream-refused")[0]
+    assert record["event"]["reason"].endswith(": it did not finish the handshake in time")
+    for sock in [stalled, *taken]:
+        sock.close()

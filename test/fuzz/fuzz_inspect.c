@@ -258,14 +258,16 @@ static void feed(struct run *r, enum inspect_side side, const uint8_t *data, siz
 		strbuf_add(&r->to[other(side)], data, len);
 	else
 		inspect_feed(r->ins, side, data, len);
-	if (r->decided)
-		inspect_go_on(r->ins); /* the session does it once the record is acknowledged */
 }
 
+/* The session does it later: once the record is acknowledged, once it knows. Here at the turn, for what else is read
+ * before must not depend on the split. */
 static void decide(struct run *r)
 {
 	char first = r->waiting;
 
+	if (r->decided)
+		inspect_go_on(r->ins);
 	r->waiting = '\0';
 	if (first)
 		inspect_pair_decide(r->ins, judge(first));

@@ -236,10 +236,36 @@ static void not_renewed(void **state)
 	legacy_send(w, MESSAGE(A, B));
 	far_send(w, &w->far[1], REMOTE_HEADER("e") STREAM_ERROR("host-gone"));
 	far_saw(&w->legacy, RESULT_ERROR(B, A, "cancel", "item-not-found"));
+	/* What was sent before it knew of that is lost; other pairs are none the worse for it, and it may try anew. */
+	legacy_send(w, MESSAGE(A, B) RESULT(A2, C));
+	assert_int_equal(w->over, 0);
+	far_saw(&w->far[2], SPOKE_HEADER(A2, C) RESULT(A2, C));
+	legacy_send(w, RESULT(A, B) MESSAGE(A, B));
+	far_saw(&w->far[3], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_send(w, &w->far[3], REMOTE_HEADER("f") RESULT_IS("invalid", B, A));
+	far_saw(&w->legacy, RESULT_IS("invalid", B, A));
+	legacy_send(w, MESSAGE(A, B) RESULT(A, B));
+	far_send(w, &w->far[4], REMOTE_HEADER("g") RESULT_IS("valid", B, A));
+	far_saw(&w->legacy, RESULT_IS("valid", B, A));
 	legacy_send(w, MESSAGE(A, B));
-	assert_int_equal(w->fars, 2);
-	assert_int_equal(w->reason, REASON_FORGED_FROM);
-	far_saw(&w->legacy, STREAM_ERROR("invalid-from"));
+	far_saw(&w->far[4], SPOKE_HEADER(A, B) RESULT(A, B) MESSAGE(A, B));
+	assert_int_equal(w->over, 0);
+}
+
+/* Once proven, then called invalid: the same. */
+static void not_valid_any_more(void **state)
+{
+	struct hub_world *w = *state;
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	legacy_send(w, RESULT(A, B));
+	far_send(w, &w->far[0], RESULT_IS("invalid", B, A));
+	far_saw(&w->legacy, RESULT_IS("invalid", B, A));
+	far_saw(&w->far[0], RESULT(A, B) CLOSE);
+	legacy_send(w, MESSAGE(A, B));
+	far_saw(&w->legacy, "");
+	assert_int_equal(w->over, 0);
+	assert_int_equal(w->fars, 1);
 }
 
 static void wrong_elements(void **state)
@@ -434,6 +460,7 @@ int main(void)
 	    T(lost_verifies),
 	    T(renewed),
 	    T(not_renewed),
+	    T(not_valid_any_more),
 	    BARE(wrong_elements),
 	    T(answers_of_its_own),
 	    T(peer_error),

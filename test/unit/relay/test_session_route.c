@@ -244,7 +244,7 @@ static void no_tls_behind_proceed(void **state)
 	end_send(w, &w->far, PROCEED);
 	AWAIT(w, w->far.seen.len > 0 && w->far.seen.data[0] == 0x16);
 	end_send(w, &w->far, "<stream:features/>");
-	recorded(w, "stream-refused", RESULT_WAS("negotiated"));
+	recorded(w, "stream-refused", RESULT_WAS("refused"));
 	refused(w, "remote-connection-failed", "remote-tls");
 }
 
