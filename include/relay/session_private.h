@@ -183,7 +183,8 @@ struct session {
 	enum starttls_result starttls;
 	uint64_t bytes[SESSION_LEGS]; /* plaintext received from that leg and relayed */
 	uint64_t stanzas[SESSION_LEGS];
-	unsigned noted;           /* bit per inspect note, told once a stream */
+	unsigned noted; /* bit per inspect note, told once a stream */
+	unsigned pairs_refused;
 	enum xmpp_error override; /* sent instead of the reason's own condition */
 	bool told;                /* the initiating entity was sent an error */
 	enum reason reason;

@@ -12,6 +12,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* Refused pairs of one stream that get a record each. */
+#define PAIRS_RECORDED 20
+
 /* The stream leads to one backend: a domain that lives on another one is not on it. */
 static bool is_hosted_here(const struct session *s, const char *domain)
 {
@@ -61,6 +64,16 @@ static void consider(struct session *s, const char *domain)
 	session_remote_judge(s);
 }
 
+/* One connection must not fill the log with names of its invention; the operator's log says that there were more. */
+static void record_refused(struct session *s, enum reason reason)
+{
+	if (s->pairs_refused++ < PAIRS_RECORDED)
+		session_record(s, "stream-refused", 2, reason, NULL);
+	else if (s->pairs_refused == PAIRS_RECORDED + 1)
+		log_warn("stream %s: more than %d pairs of domains were refused: those that follow are not recorded",
+			 s->id, PAIRS_RECORDED);
+}
+
 /*
  * A further domain on a connection: by its own policy and what the certificate proves of it. Memory is not asked; where
  * that would decide, only a certificate that verifies will do.
@@ -75,7 +88,7 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 		session_object(s, verdict.reason);
 		session_remote_events(s);
 	} else {
-		session_record(s, "stream-refused", 2, verdict.reason, NULL);
+		record_refused(s, verdict.reason);
 	}
 	step_back(s, &before);
 	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
@@ -92,8 +105,6 @@ static void named_late(struct session *s)
 		s->remote->refused = verdict.reason;
 	if (verdict.allow)
 		session_remote_settled(s);
-	else if (verdict.reason == REASON_CERTIFICATE_CHANGED)
-		session_remote_observe(s);
 	inspect_pair_decide(s->inspector, verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED);
 	session_relay_settle(s);
 }

@@ -307,10 +307,9 @@ const char *session_remote_why(const struct session *s, enum reason reason)
 
 void session_remote_refused(struct session *s, enum reason reason)
 {
+	/* Nothing of it is remembered: whoever comes may show any certificate in any name. Where we go the new one is
+	 * met, too, and waits there for `peers accept`. */
 	session_remote_events(s);
-	/* What `peers accept` is to accept must be remembered; what policy refuses anyway must not be. */
-	if (reason == REASON_CERTIFICATE_CHANGED)
-		session_remote_observe(s);
 	if (s->tls[session_outer(s)] != NULL)
 		tls_forget_session(leg_ssl(s->leg[session_outer(s)]));
 	session_end(s, reason, XMPP_ERROR_NONE, session_remote_why(s, reason));

@@ -163,8 +163,6 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
-		s->starttls = STARTTLS_NOT_ATTEMPTED;
-		s->starttls_advertised = s->starttls_required = false;
 		s->without_tls = session_level(s) == LEVEL_NONE;
 		session_dialed(s, fd, false);
 	}

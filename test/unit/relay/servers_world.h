@@ -82,8 +82,8 @@ struct world {
 	struct dns_server dns;
 	struct resolver *resolver;
 	struct engine *engine;
-	int listening;
-	unsigned port;
+	int listening, backing; /* the remote server's and the backend's */
+	unsigned port, backing_port;
 	struct end near, far;
 	struct strbuf log; /* records, a line each */
 	bool available, answer_ok, hold_answers;
@@ -217,9 +217,8 @@ static inline struct config *load(const struct world *w, const struct options *o
 	    "tls: {ca-file: %s}\n"
 	    "dns: {servers: ['127.0.0.1@1'], trust-anchor: a.ds}\n"
 	    "peers:\n  - {domain: " REMOTE "%s%s}\n%s%s",
-	    o->own_port ? w->port : 1, listener, o->own_port || o->by_dns ? 3 : w->port,
-	    o->own_port || o->by_dns ? 3 : w->port, o->distrust ? "c.pem" : "ca.pem", connect, rule,
-	    o->rules != NULL ? o->rules : "", o->more != NULL ? o->more : "");
+	    o->own_port ? w->port : 1, listener, w->backing_port, w->backing_port, o->distrust ? "c.pem" : "ca.pem",
+	    connect, rule, o->rules != NULL ? o->rules : "", o->more != NULL ? o->more : "");
 	struct file_source source = {read_file, yaml};
 	struct diag_list diags;
 	diag_init(&diags, "t.yaml");
@@ -300,6 +299,8 @@ static inline void turns(struct world *w)
 		end_read(&w->near);
 		if (w->far.fd < 0 && w->listening >= 0)
 			w->far.fd = accept4(w->listening, NULL, NULL, SOCK_NONBLOCK);
+		if (w->far.fd < 0)
+			w->far.fd = accept4(w->backing, NULL, NULL, SOCK_NONBLOCK);
 		end_read(&w->far);
 		if (w->answer != NULL && !w->hold_memory)
 			answer_memory(w);
@@ -357,15 +358,16 @@ static inline void far_again(struct world *w)
 
 /* ---- the world ---- */
 
-static inline void listen_far(struct world *w)
+static inline int listen_far(unsigned *port_out)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(in);
-	w->listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(w->listening, (struct sockaddr *)&in, len), 0);
-	assert_int_equal(listen(w->listening, 8), 0);
-	assert_int_equal(getsockname(w->listening, (struct sockaddr *)&in, &len), 0);
-	w->port = ntohs(in.sin_port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	*port_out = ntohs(in.sin_port);
+	return fd;
 }
 
 #define BUSY 16
@@ -409,7 +411,8 @@ static inline struct world *world_new(const struct options *options)
 	strbuf_init(&w->far.seen, 1 << 20);
 	strbuf_init(&w->log, 1 << 20);
 	w->base = event_base_new();
-	listen_far(w);
+	w->listening = listen_far(&w->port);
+	w->backing = listen_far(&w->backing_port);
 	w->config = load(w, options != NULL ? options : &none);
 	w->shared =
 	    shared_new(1, (uint32_t)w->config->limits.connections, (uint32_t)w->config->limits.connections_per_address);
@@ -439,6 +442,7 @@ static inline void world_free(struct world *w)
 	end_close(&w->near);
 	end_close(&w->far);
 	close_fd(&w->listening);
+	close_fd(&w->backing);
 	strbuf_fini(&w->near.seen);
 	strbuf_fini(&w->far.seen);
 	strbuf_fini(&w->log);

@@ -233,7 +233,7 @@ static void named_late_and_refused(void **state)
 		bool known, broken;
 	} cases[] = {
 	    {&pki.other, "", "", "peer-unverified", 1, 0, false, false},
-	    {&pki.other, ENCRYPT, CHANGE_REFUSED, "certificate-changed", 1, 1, true, false},
+	    {&pki.other, ENCRYPT, CHANGE_REFUSED, "certificate-changed", 1, 0, true, false},
 	    {&pki.other, ENCRYPT, CHANGE_REFUSED, "memory-unavailable", 0, 0, false, true},
 	};
 	(void)state;

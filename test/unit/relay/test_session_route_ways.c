@@ -281,6 +281,22 @@ static void the_address_of_an_outbound_listener(void **state)
 	world_free(w);
 }
 
+/* DNS of a stranger does not lead us to what only we may reach. */
+static void the_address_of_a_backend(void **state)
+{
+	const struct options options = {.by_dns = true};
+	(void)state;
+	struct world *w = world_new(&options);
+	w->port = w->backing_port;
+	publish(w, "127.0.0.1", "127.0.0.1");
+	connect_from(w, OUTBOUND, LEGACY);
+	end_send(w, &w->near, LEGACY_HEADER);
+	legacy_is_told(w, "remote-connection-failed");
+	recorded(w, "stream-refused", "\"code\":\"loop\"");
+	assert_int_equal(w->far.seen.len, 0);
+	world_free(w);
+}
+
 /* What we dialled comes in again at our own door: led there by the packet filter, or by the remote domain's DNS. */
 static void our_own_connection(void **state)
 {
@@ -322,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(not_intercepted),
 	    cmocka_unit_test(domains_that_are_not_ours),
 	    cmocka_unit_test(the_address_of_an_outbound_listener),
+	    cmocka_unit_test(the_address_of_a_backend),
 	    cmocka_unit_test(our_own_connection),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
