@@ -419,10 +419,13 @@ void session_route_overdue(struct session *s)
 	give_up(s, remember_failure(s->remote, reason, XMPP_ERROR_NONE, "negotiation took too long"));
 }
 
-/* DNS of a stranger must not lead us to what only we may reach: the legacy servers behind us. */
+/* DNS of a stranger must not lead us to what only we may reach, the legacy servers behind us; a rule of ours may. */
 static bool is_backend(const struct session *s)
 {
+	const struct config_peer *rule = s->remote->policy.rule;
 	const struct addr *to = &s->remote->candidate.address;
+	if (rule != NULL && rule->connect_host != NULL)
+		return false;
 	for (size_t i = 0; i < s->config->domain_count; i++)
 		if (addr_equal(&s->config->domains[i].backend.s2s, to) ||
 		    addr_equal(&s->config->domains[i].backend.c2s, to))

@@ -231,3 +231,16 @@ def test_outbound_clients(gateway, remote, zoo, certificate, word):
     data, _ = client.to_end()
     assert data.endswith(s2s.told(word)), data
     assert proxy.wait_records("starttls-stripped")[0]["event"]["severity"] == 3
+
+
+def test_a_mangled_offer_is_none_and_is_said(gateway, remote):
+    """STRIP-6: another namespace; STRIP-9: inside TLS there are words that only somebody on the way explains."""
+    server = remote(offer=b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tlz'/></stream:features>",
+                    features=b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>" + s2s.FEATURE + b"</stream:features>")
+    proxy = gateway([peer("remote.test", server)])
+    legacy = Legacy(proxy.outbound).open("remote.test")
+    record = proxy.wait_records("starttls-stripped")[0]
+    assert audit.get(record, "xmpp.starttls.result") == "stripped-negotiated"
+    assert record["event"]["reason"].endswith("Something that only looks like the offer was there.")
+    assert proxy.wait_log("what remote.test says inside TLS is not what was said in plaintext")
+    legacy.close()
