@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Waiting for conditions with deadlines, ports, and what /proc says of a process."""
+import collections
 import os
 import pwd
 import socket
@@ -23,10 +24,15 @@ def until(condition, what, timeout=PATIENCE, every=0.02):
         time.sleep(every)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(given=collections.deque(maxlen=200)):
+    """One that nobody has now, and that was not given lately: who asked for it may not listen yet."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in given:
+            given.append(port)
+            return port
 
 
 def cpu_seconds(pid):

@@ -187,8 +187,7 @@ static void test_stricter_settings_of_one_peer(void **state)
 {
 	struct config *config = federation_config();
 	struct config_peer *strict = certs_peer(config, "strict.example", LEVEL_VERIFY);
-	char ciphers[] = "ECDHE-ECDSA-CHACHA20-POLY1305", groups[] = "P-384:P-256",
-	     suites[] = "TLS_CHACHA20_POLY1305_SHA256";
+	char ciphers[] = "ECDHE-ECDSA-CHACHA20-POLY1305", groups[] = "P-384", suites[] = "TLS_CHACHA20_POLY1305_SHA256";
 	struct tls_store *store;
 	struct tls_facts facts;
 	struct remote r = {0};
