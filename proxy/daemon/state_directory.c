@@ -58,6 +58,10 @@ void state_directory_check(const struct config *config, const struct account *ac
 		check_parent(path, diags);
 	else if (!S_ISDIR(st.st_mode))
 		diag_add(diags, DIAG_ERROR, whole_file, "state-directory: %s is no directory", path);
+	else if (st.st_mode & S_IWOTH)
+		diag_add(diags, DIAG_ERROR, whole_file,
+			 "state-directory: everybody may write in %s, and so change what is remembered: chmod o-w %s",
+			 path, path);
 	else if (!may_write(path, &st, account))
 		diag_add(diags, DIAG_WARNING, whole_file,
 			 "state-directory: account \"%s\" may not write in %s: chown %s %s", config->user, path,

@@ -131,6 +131,8 @@ static int take_file(struct peer_store *store, struct errbuf *err)
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		errbuf_set(err, "%s: is no file: move it away", store->path);
+	else if (st.st_uid != geteuid())
+		errbuf_set(err, "%s: belongs to another account: chown it, or move it away", store->path);
 	else if ((st.st_mode & 077) && fchmod(fd, 0600) < 0)
 		errbuf_set(err, "%s: is open to other accounts: chmod 0600 it", store->path);
 	else

@@ -127,15 +127,13 @@ static bool remote_stands(struct session *s)
 	return verdict.allow;
 }
 
-/* STRIP-9: what only somebody on the way would change. What was said in plaintext is not used, so nothing else follows.
- */
+/* STRIP-9: what only somebody on the way would change. What was said in plaintext is not used: nothing else follows. */
 static void tell_difference(const struct session *s)
 {
+	static const char what[] =
+	    "says inside TLS what it did not say before: somebody on the way may have changed that";
 	if (negotiate_starttls(s->negotiation->connect)->differs)
-		log_warn("stream %s: what %s says inside TLS is not what was said in plaintext before: somebody on the "
-			 "way may "
-			 "have changed that",
-			 s->id, s->remote->domain);
+		log_warn("stream %s: the server of %s %s", s->id, s->remote->domain, what);
 }
 
 /* Once more, for where there is no TLS: the line before a stream is called established. */

@@ -110,6 +110,13 @@ static void test_bad(void **state)
 	snprintf(text, sizeof(text), "state-directory: %s is no directory", path);
 	expect(1, text);
 	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 01777), 0);
+	snprintf(text, sizeof(text),
+		 "state-directory: everybody may write in %s, and so change what is remembered: chmod o-w %s", path,
+		 path);
+	expect(1, text);
+	rmdir(path);
 }
 
 int main(void)

@@ -104,6 +104,12 @@ static void test_no_database(void **state)
 	rmdir(path);
 	assert_int_equal(symlink("/dev/null", path), 0);
 	expect_bad("is a symbolic link: move it away");
+	unlink(path);
+	if (geteuid() != 0)
+		return;
+	put_file("", 0, 0);
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	expect_bad("belongs to another account: chown it, or move it away");
 }
 
 static void test_damaged(void **state)
