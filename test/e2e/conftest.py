@@ -17,6 +17,7 @@ from harness.dnslab import DnsLab  # noqa: E402
 from harness.gateway import Gateway  # noqa: E402
 from harness.legacy import LegacyBackend  # noqa: E402
 from harness.load import EchoBackend, Loop  # noqa: E402
+from harness.mitm import Mitm  # noqa: E402
 from harness.pki import Pki  # noqa: E402
 from harness.prosody import Prosody  # noqa: E402
 from harness.proxy import BINARY, Portcullis  # noqa: E402
@@ -154,6 +155,19 @@ def remote(pki, remote_certificate):
     yield make
     for server in started:
         server.close()
+
+
+@pytest.fixture
+def mitm():
+    """mitm(where, ...) -> a man in the middle, gone at the end of the test."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(Mitm(*arguments, **options))
+        return made[-1]
+    yield make
+    for relay in made:
+        relay.close()
 
 
 @pytest.fixture

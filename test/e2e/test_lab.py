@@ -62,18 +62,6 @@ def test_how_the_scripted_server_answers(remote, offer, answer, rest):
     assert guest.prefix == s2s.header("remote.test") + wire.STARTTLS
 
 
-@pytest.fixture
-def mitm():
-    made = []
-
-    def make(*arguments, **options):
-        made.append(Mitm(*arguments, **options))
-        return made[-1]
-    yield make
-    for relay in made:
-        relay.close()
-
-
 def test_the_man_in_the_middle_edits_what_is_not_encrypted(remote, mitm, pki):
     server = remote()
     relay = mitm(("127.0.0.1", server.port), strip=("feature", "version"))

@@ -9,22 +9,9 @@ from harness import audit, s2s, wire
 from harness.client import Client
 from harness.gateway import EXCUSE, peer
 from harness.legacy import Legacy
-from harness.mitm import Mitm
 from harness.peer import Peer, context
 
 IMPATIENT = {"timeouts": {"connect": "2s"}}
-
-
-@pytest.fixture
-def mitm():
-    made = []
-
-    def make(*arguments, **options):
-        made.append(Mitm(*arguments, **options))
-        return made[-1]
-    yield make
-    for relay in made:
-        relay.close()
 
 
 def told_of(proxy, action="starttls-stripped"):

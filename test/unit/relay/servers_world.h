@@ -100,34 +100,7 @@ struct world {
 	size_t seen_count;
 };
 
-/* ---- the audit trail ---- */
-
-static inline uint64_t submit(void *ctx, struct audit_record *record, audit_done_fn *done, void *done_ctx)
-{
-	struct world *w = ctx;
-	size_t len;
-	char *json = audit_record_json(record, &len);
-	strbuf_add(&w->log, json, len);
-	strbuf_puts(&w->log, "\n");
-	mem_free(json);
-	if (done != NULL) {
-		w->done = done;
-		w->done_ctx = done_ctx;
-	}
-	return 7;
-}
-
-static inline void forget(void *ctx, uint64_t ticket)
-{
-	struct world *w = ctx;
-	assert_int_equal(ticket, 7);
-	w->done = NULL;
-}
-
-static inline bool available(void *ctx)
-{
-	return ((struct world *)ctx)->available;
-}
+#include "trail.h"
 
 /* ---- peer memory ---- */
 
@@ -220,16 +193,7 @@ static inline struct config *load(const struct world *w, const struct options *o
 	    o->own_port ? w->port : 1, listener, w->backing_port, w->backing_port, o->distrust ? "c.pem" : "ca.pem",
 	    connect, rule, o->rules != NULL ? o->rules : "", o->more != NULL ? o->more : "");
 	struct file_source source = {read_file, yaml};
-	struct diag_list diags;
-	diag_init(&diags, "t.yaml");
-	struct config *config = config_load("t.yaml", &source, &diags);
-	for (size_t i = 0; i < diags.count && config == NULL; i++) {
-		char *line = diag_format(&diags, &diags.items[i]);
-		print_message("%s\n", line);
-		mem_free(line);
-	}
-	assert_non_null(config);
-	diag_fini(&diags);
+	struct config *config = load_good(&source);
 	mem_free(connect);
 	mem_free(yaml);
 	return config;

@@ -45,7 +45,6 @@ static void observe(void *ctx, const struct peer_observation *seen)
 static struct config *load_outbound(const char *more)
 {
 	char *files[3];
-	struct diag_list diags;
 	files[0] = mem_printf("listeners:\n  - {role: s2s-outbound, address: '127.0.0.1:5270'}\n"
 			      "domains:\n  - name: example.com\n    certificate: c.pem\n    private-key: k.pem\n"
 			      "    backend: {s2s: '127.0.0.1:15269'}\n"
@@ -53,15 +52,7 @@ static struct config *load_outbound(const char *more)
 			      more);
 	make_certificate(&files[1], &files[2]);
 	struct file_source source = {read_with_anchor, files};
-	diag_init(&diags, "t.yaml");
-	struct config *config = config_load("t.yaml", &source, &diags);
-	for (size_t i = 0; i < diags.count; i++) {
-		char *line = diag_format(&diags, &diags.items[i]);
-		print_message("%s\n", line);
-		mem_free(line);
-	}
-	assert_non_null(config);
-	diag_fini(&diags);
+	struct config *config = load_good(&source);
 	for (int i = 0; i < 3; i++)
 		mem_free(files[i]);
 	return config;

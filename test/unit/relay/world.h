@@ -65,32 +65,7 @@ struct world {
 	bool client_eof, backend_eof;
 };
 
-static inline uint64_t submit(void *ctx, struct audit_record *record, audit_done_fn *done, void *done_ctx)
-{
-	struct world *w = ctx;
-	size_t len;
-	char *json = audit_record_json(record, &len);
-	strbuf_add(&w->log, json, len);
-	strbuf_puts(&w->log, "\n");
-	mem_free(json);
-	if (done != NULL) {
-		w->done = done;
-		w->done_ctx = done_ctx;
-	}
-	return 7;
-}
-
-static inline void forget(void *ctx, uint64_t ticket)
-{
-	struct world *w = ctx;
-	assert_int_equal(ticket, 7);
-	w->done = NULL;
-}
-
-static inline bool available(void *ctx)
-{
-	return ((struct world *)ctx)->available;
-}
+#include "trail.h"
 
 static inline void make_certificate(char **cert_out, char **key_out)
 {
@@ -124,16 +99,7 @@ static inline struct config *load(const char *dir, const char *more)
 			      dir, more);
 	make_certificate(&files[1], &files[2]);
 	struct file_source source = {read_memory, files};
-	struct diag_list diags;
-	diag_init(&diags, "t.yaml");
-	struct config *config = config_load("t.yaml", &source, &diags);
-	for (size_t i = 0; i < diags.count; i++) {
-		char *line = diag_format(&diags, &diags.items[i]);
-		print_message("%s\n", line);
-		mem_free(line);
-	}
-	assert_non_null(config);
-	diag_fini(&diags);
+	struct config *config = load_good(&source);
 	for (int i = 0; i < 3; i++)
 		mem_free(files[i]);
 	return config;
