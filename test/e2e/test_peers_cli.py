@@ -156,13 +156,11 @@ def start_fails(proxy, pattern):
 
 def test_damaged_at_start(remembering):
     proxy = remembering(run=False)
-    os.mkdir(proxy.config["state-directory"])
-    os.chmod(proxy.config["state-directory"], 0o777)
+    os.mkdir(proxy.config["state-directory"], 0o700)
     with open(database(proxy), "wb") as out:
         out.write(b"damaged " * 1000)
-    os.chmod(database(proxy), 0o666)
-    if ROOT:
-        os.chown(database(proxy), pwd.getpwnam(account()).pw_uid, -1)
+    for path in (proxy.config["state-directory"], database(proxy)) if ROOT else ():
+        os.chown(path, pwd.getpwnam(account()).pw_uid, -1)
     start_fails(proxy, r"keeper cannot start: .*peers\.db: .* damaged: move it away and start again \(what is remembered is lost\)")
     os.rename(database(proxy), database(proxy) + ".bad")
     proxy.log.clear()
