@@ -241,12 +241,7 @@ void session_proxy_free(struct session *s);
 void session_dial(struct session *s);
 /* fd is connected, or connecting, to the responding entity. */
 void session_dialed(struct session *s, int fd, bool connecting);
-/* Something is wrong with the connection that was made: the backend's end, or the next candidate's turn. reason: in the
- * words for backends. */
-void session_connect_failed(struct session *s, enum reason reason, const char *detail);
 void session_connect_timeout(struct session *s);
-/* Whatever goes wrong on the connect side before the legs are joined. */
-void session_backend_failed(struct session *s, enum reason reason, const char *detail);
 /* The audit log has not answered in time. */
 void session_record_overdue(struct session *s);
 /* Tells a backend that is not joined yet why its stream ends (row 49). */
@@ -284,8 +279,8 @@ const char *session_remote_why(const struct session *s, enum reason reason);
 void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
 void session_remote_observe(struct session *s);
-/* Inbound: has one of our own workers opened that connection? A domain of ours may then be at its other end (NEG-33):
- * two local domains meet through the inbound listener. */
+/* Has one of our own workers opened that connection? It was noted before its header went out. Outbound that is a loop;
+ * inbound a domain of ours may be at its other end (NEG-33): two local domains meet through the inbound listener. */
 bool session_is_ours(const struct session *s);
 /* The stream goes on: it is remembered, and what was remembered is needed no more. Of who came to us and proved nothing
  * yet it is remembered once dialback has (session_remote_proven): anybody may claim any name. */

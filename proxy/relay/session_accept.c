@@ -128,28 +128,27 @@ struct ssl_st *session_accept_tls(struct session *s, const char *to)
 
 /*
  * NEG-7: before <proceed/> leaves, nothing but white space may stand behind <starttls/>, neither in what was read nor
- * in the kernel. Returns false when the stream has been failed for it; *reply_io is what would have been sent.
+ * in the kernel. reply is what is to be sent; nothing of it is left.
  */
-static bool upgrade(struct session *s, struct strbuf *reply, const char *rest, size_t len)
+static void upgrade(struct session *s, struct strbuf *reply, const char *rest, size_t len)
 {
 	struct leg *leg = s->leg[LEG_ACCEPT];
 	leg_read(leg, false);
 	if (!xml_only_space(rest, len) || leg_has_unread(leg)) {
 		strbuf_clear(reply);
 		negotiate_injected(s->negotiation->accept);
-		return false;
+		return;
 	}
 	struct ssl_st *ssl = session_accept_tls(s, negotiate_domain(s->negotiation->accept));
 	if (ssl == NULL) {
 		strbuf_clear(reply);
 		session_close(s, REASON_INTERNAL, "cannot make a TLS context");
-		return false;
+		return;
 	}
 	s->starttls = STARTTLS_NEGOTIATED;
 	leg_send(leg, reply->data, reply->len);
 	strbuf_clear(reply);
 	leg_start_tls(leg, ssl, NULL, 0);
-	return true;
 }
 
 static void note(struct session *s, enum neg_note what)

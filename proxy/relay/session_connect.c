@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "net/dialer.h"
 
-void session_backend_failed(struct session *s, enum reason reason, const char *detail)
+static void backend_failed(struct session *s, enum reason reason, const char *detail)
 {
 	char why[512];
 	if (reason == REASON_BACKEND_TLS && session_connect_without_tls(s, detail))
@@ -28,10 +28,12 @@ void session_backend_failed(struct session *s, enum reason reason, const char *d
 	session_end(s, reason, reason == REASON_BACKEND_REFUSED && pass ? said : XMPP_ERROR_NONE, detail);
 }
 
-void session_connect_failed(struct session *s, enum reason reason, const char *detail)
+/* Something is wrong with the connection that was made: the backend's end, or the next candidate's turn. reason: in the
+ * words for backends. */
+static void connection_failed(struct session *s, enum reason reason, const char *detail)
 {
 	if (role_is_inbound(s->role))
-		session_backend_failed(s, reason, detail);
+		backend_failed(s, reason, detail);
 	else
 		session_candidate_failed(s, session_remote_reason(s, reason), detail);
 }
@@ -158,8 +160,8 @@ static void establish(struct session *s)
 	}
 	struct verdict verdict = judge_backend(s);
 	if (!verdict.allow) {
-		session_backend_failed(s, verdict.reason,
-				       s->tls[LEG_CONNECT] != NULL ? s->tls[LEG_CONNECT]->unverified : "plaintext");
+		backend_failed(s, verdict.reason,
+			       s->tls[LEG_CONNECT] != NULL ? s->tls[LEG_CONNECT]->unverified : "plaintext");
 		return;
 	}
 	if (!leg_is_secured(s->leg[LEG_ACCEPT]) && session_allows_plaintext(s)) {
@@ -234,7 +236,7 @@ static void act(struct session *s, const struct neg_action *a, size_t behind)
 		establish(s);
 		return;
 	case NEG_FAIL:
-		session_connect_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
+		connection_failed(s, a->reason, failure_detail(s->negotiation, a->reason));
 		return;
 	case NEG_NAMELESS:
 	case NEG_ACTION_KINDS:
@@ -356,7 +358,7 @@ static void feed(struct session *s, const char *data, size_t len)
 	struct negotiation *n = s->negotiation;
 	bool more = true;
 	if (!strbuf_add(&n->backend, data, len)) {
-		session_connect_failed(s, REASON_BACKEND_INVALID, "too much before its features");
+		connection_failed(s, REASON_BACKEND_INVALID, "too much before its features");
 		return;
 	}
 	while (more && s->state == SESSION_CONNECT && !negotiate_in_handshake(n->connect)) {
@@ -426,7 +428,7 @@ void session_connect_timeout(struct session *s)
 	else if (s->state == SESSION_ROUTE)
 		session_end(s, REASON_NEGOTIATION_TIMEOUT, XMPP_ERROR_NONE, "peer memory did not answer in time");
 	else if (awaits_tls(s))
-		session_backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
+		backend_failed(s, REASON_BACKEND_TLS, "no TLS in time");
 	else
 		session_end(s, REASON_BACKEND_TIMEOUT, XMPP_ERROR_NONE, "the backend did not answer in time");
 }
@@ -444,7 +446,7 @@ static void on_end(void *ctx, enum leg_end how, const char *detail)
 		run_actions(s, 0);
 	}
 	if (s->state < SESSION_CLOSING && !s->dials_again)
-		session_connect_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
+		connection_failed(s, reason_of_end(s, how), session_connect_tls_detail(s, detail));
 }
 
 static void on_drained(void *ctx)
@@ -480,7 +482,7 @@ void session_dial(struct session *s)
 	int fd =
 	    dialer_start(inbound ? config_backend_address(s->domain, s->role) : &s->remote->candidate.address, &err);
 	if (fd < 0)
-		session_connect_failed(s, REASON_BACKEND_DOWN, err.text);
+		connection_failed(s, REASON_BACKEND_DOWN, err.text);
 	else
 		session_dialed(s, fd, true);
 }
