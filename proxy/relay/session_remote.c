@@ -318,7 +318,10 @@ void session_remote_refused(struct session *s, enum reason reason)
 bool session_is_ours(const struct session *s)
 {
 	struct shared_ends ends = {.own = s->peer};
-	leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
+	if (s->reached != NULL)
+		ends.to = *s->reached;
+	else
+		leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
 	return shared_is_own(s->engine->p.shared, &ends);
 }
 

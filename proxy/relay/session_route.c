@@ -24,6 +24,19 @@ static bool same_host(const struct addr *a, const struct addr *b)
 	return addr_bytes(a, x) && addr_bytes(b, y) && memcmp(x, y, sizeof(x)) == 0;
 }
 
+/*
+ * Redirected on this very machine it comes from a network address of the machine, but to loopback. Only where the
+ * packet filter is asked next: a kernel with route_localnet lets neighbours connect to loopback addresses, too.
+ */
+static bool is_redirected_here(const struct session *s)
+{
+	struct addr own;
+	if (s->listener->intercept != INTERCEPT_REDIRECT)
+		return false;
+	leg_own_address(s->leg[LEG_ACCEPT], &own);
+	return own.len > 0 && !addr_is_unix(&own) && addr_is_local(&own);
+}
+
 /* Whoever gets in here speaks as our own domains, with their certificates: nobody by default but the legacy side. */
 static bool is_legacy_side(const struct session *s)
 {
@@ -33,10 +46,7 @@ static bool is_legacy_side(const struct session *s)
 			return true;
 	if (l->accept_from_count > 0)
 		return false;
-	/* Redirected on this very machine it comes from a network address of the machine, but to loopback. */
-	struct addr own;
-	leg_own_address(s->leg[LEG_ACCEPT], &own);
-	if (addr_is_local(&s->peer) || (own.len > 0 && !addr_is_unix(&own) && addr_is_local(&own)))
+	if (addr_is_local(&s->peer) || is_redirected_here(s))
 		return true;
 	for (size_t i = 0; i < s->config->domain_count; i++) {
 		const struct config_backend *b = &s->config->domains[i].backend;
@@ -146,7 +156,7 @@ static void give_up(struct session *s, bool present)
 {
 	struct remote *r = s->remote;
 	char why[512];
-	if (!present)
+	if (!present && !r->weighty) /* weighty: it is this one, and its turn is not over */
 		put_heaviest(s);
 	session_explain(r->failure, r->why, why, sizeof(why));
 	log_info("stream %s: %s to %s: %s", s->id, role_name(s->role), r->domain, why);
@@ -238,22 +248,11 @@ static void take_destination(struct session *s)
 	take_candidates(s, &c, 1);
 }
 
-/* A connection of our own that came back to us, led by the packet filter or by DNS: noted before its header went out.
- */
-static bool is_our_own(const struct session *s)
-{
-	struct shared_ends ends = {.own = s->peer};
-	if (s->reached != NULL)
-		ends.to = *s->reached;
-	else
-		leg_own_address(s->leg[LEG_ACCEPT], &ends.to);
-	return shared_is_own(s->engine->p.shared, &ends);
-}
-
 void session_route(struct session *s)
 {
 	const struct negotiator *accept = s->negotiation->accept;
-	if (is_our_own(s)) {
+	/* Led back by the packet filter or by DNS. */
+	if (session_is_ours(s)) {
 		session_end(s, REASON_LOOP, XMPP_ERROR_NONE,
 			    s->reached != NULL ? "the packet filter redirects portcullis itself"
 					       : "the remote domain's server is this very listener");

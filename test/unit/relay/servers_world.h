@@ -168,6 +168,7 @@ static inline char *read_file(void *ctx, const char *path, int secret, size_t *l
 
 struct options {
 	const char *listener; /* more keys of the outbound listener: ", accept-from: [192.0.2.0/24]" */
+	const char *inbound;  /* … of the inbound one */
 	bool own_port;        /* … which is at the address that streams are taken to */
 	const char *rule;     /* more keys of the rule for remote.example */
 	bool by_dns;          /* … which has no `connect` */
@@ -182,7 +183,7 @@ static inline struct config *load(const struct world *w, const struct options *o
 	char *connect = o->by_dns ? mem_strdup("") : mem_printf(", connect: '127.0.0.1:%u'", w->port);
 	char *yaml = mem_printf(
 	    "listeners:\n  - {role: s2s-outbound, address: '127.0.0.1:%u'%s}\n"
-	    "  - {role: s2s-inbound, address: '127.0.0.1:2'}\n"
+	    "  - {role: s2s-inbound, address: '127.0.0.1:2'%s}\n"
 	    "domains:\n"
 	    "  - {name: " LOCAL ", certificate: c.pem, private-key: k.pem, backend: {s2s: '127.0.0.1:%u'}}\n"
 	    "  - {name: " SECOND ", certificate: c.pem, private-key: k.pem, backend: {s2s: '127.0.0.1:%u'}}\n"
@@ -190,8 +191,9 @@ static inline struct config *load(const struct world *w, const struct options *o
 	    "tls: {ca-file: %s}\n"
 	    "dns: {servers: ['127.0.0.1@1'], trust-anchor: a.ds}\n"
 	    "peers:\n  - {domain: " REMOTE "%s%s}\n%s%s",
-	    o->own_port ? w->port : 1, listener, w->backing_port, w->backing_port, o->distrust ? "c.pem" : "ca.pem",
-	    connect, rule, o->rules != NULL ? o->rules : "", o->more != NULL ? o->more : "");
+	    o->own_port ? w->port : 1, listener, o->inbound != NULL ? o->inbound : "", w->backing_port, w->backing_port,
+	    o->distrust ? "c.pem" : "ca.pem", connect, rule, o->rules != NULL ? o->rules : "",
+	    o->more != NULL ? o->more : "");
 	struct file_source source = {read_file, yaml};
 	struct config *config = load_good(&source);
 	mem_free(connect);

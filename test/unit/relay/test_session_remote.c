@@ -360,6 +360,29 @@ static void plaintext_where_it_may(void **state)
 	world_free(w);
 }
 
+/* Two domains of ours meet: also where a trusted proxy stands before the inbound listener. */
+static void a_domain_of_ours_behind_a_proxy(void **state)
+{
+	const struct options options = {.inbound = ", accept-proxy-protocol: [192.0.2.7/32]",
+					.rules = "  - {domain: " SECOND ", level: encrypt" EXCUSE "}\n"};
+	struct shared_ends ends;
+	const char *why;
+	(void)state;
+	struct world *w = world_new(&options);
+	assert_int_equal(addr_parse(&ends.own, "192.0.2.9:40000", false, &why), 0);
+	assert_int_equal(addr_parse(&ends.to, "192.0.2.8:5269", false, &why), 0);
+	shared_note_own(w->shared, 0, &ends);
+	connect_from(w, INBOUND, "192.0.2.7:1");
+	end_send(w, &w->near, "PROXY TCP4 192.0.2.9 192.0.2.8 40000 5269\r\n");
+	end_send(w, &w->near, VISITOR_HEADER(SECOND));
+	AWAIT(w, strstr(strbuf_text(&w->near.seen), FEATURES(REQUIRED)) != NULL);
+	strbuf_clear(&w->near.seen);
+	assert_true(visitor_secures(w, &pki.remote, 0));
+	end_send(w, &w->near, VISITOR_HEADER(SECOND));
+	backend_greets(w, VISITOR_HEADER(SECOND));
+	world_free(w);
+}
+
 static void freed_while_memory_is_asked(void **state)
 {
 	(void)state;
@@ -391,6 +414,7 @@ int main(void)
 	    cmocka_unit_test(a_rule_for_who_may_do_without),
 	    cmocka_unit_test(a_rule_that_was_borrowed),
 	    cmocka_unit_test(plaintext_where_it_may),
+	    cmocka_unit_test(a_domain_of_ours_behind_a_proxy),
 	    cmocka_unit_test(freed_while_memory_is_asked),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);

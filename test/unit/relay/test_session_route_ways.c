@@ -239,6 +239,36 @@ static void who_may_use_it(void **state)
 	turned_away(", accept-from: [192.0.2.0/24]", "127.0.0.1:1", "source-not-allowed");
 }
 
+/* Somebody from a network who has reached a loopback address: the packet filter must have sent him there. */
+static void from_outside_to_loopback(const char *listener, const char *code)
+{
+	const struct options options = {.listener = listener};
+	struct world *w = world_new(&options);
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct addr peer;
+	const char *why;
+	unsigned port;
+	int listening = listen_far(&port);
+	char *word = mem_printf("\"code\":\"%s\"", code);
+	in.sin_port = htons((uint16_t)port);
+	w->near.fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(w->near.fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(addr_parse(&peer, "192.0.2.1:1", false, &why), 0);
+	engine_accept(w->engine, OUTBOUND, accept4(listening, NULL, NULL, SOCK_NONBLOCK), &peer);
+	AWAIT(w, w->near.eof);
+	recorded(w, "stream-refused", word);
+	close(listening);
+	mem_free(word);
+	world_free(w);
+}
+
+static void loopback_from_outside(void **state)
+{
+	(void)state;
+	from_outside_to_loopback("", "source-not-allowed");
+	from_outside_to_loopback(", intercept: redirect", "not-intercepted");
+}
+
 /* On a socketpair the kernel knows no original destination: the record says what is the matter. */
 static void not_intercepted(void **state)
 {
@@ -335,6 +365,7 @@ int main(void)
 	    cmocka_unit_test(no_such_name_and_no_memory),
 	    cmocka_unit_test(nobody_listens),
 	    cmocka_unit_test(who_may_use_it),
+	    cmocka_unit_test(loopback_from_outside),
 	    cmocka_unit_test(not_intercepted),
 	    cmocka_unit_test(domains_that_are_not_ours),
 	    cmocka_unit_test(the_address_of_an_outbound_listener),
