@@ -133,9 +133,7 @@ static void die(struct session *s)
 /* Between servers: questions about keys were asked and answered, and nothing else was wanted (XEP-0220 section 2.2). */
 static bool has_only_asked(const struct session *s)
 {
-	return !s->authenticated && role_is_s2s(s->role) && s->inspector != NULL &&
-	       inspect_elements(s->inspector, INSPECT_INITIATOR) > 0 &&
-	       inspect_elements(s->inspector, INSPECT_RESPONDER) > 1;
+	return role_is_s2s(s->role) && s->inspector != NULL && inspect_has_only_asked(s->inspector);
 }
 
 static void run_relay_deadline(struct session *s)

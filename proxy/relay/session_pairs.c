@@ -65,10 +65,10 @@ static void consider(struct session *s, const char *domain)
 }
 
 /* One connection must not fill the log with names of its invention; the operator's log says that there were more. */
-static void record_refused(struct session *s, enum reason reason)
+static void record_refused(struct session *s, const char *action, enum reason reason)
 {
 	if (s->pairs_refused++ < PAIRS_RECORDED)
-		session_record(s, "stream-refused", 2, reason, NULL);
+		session_record(s, action, 2, reason, NULL);
 	else if (s->pairs_refused == PAIRS_RECORDED + 1)
 		log_warn("stream %s: more than %d pairs of domains were refused: those that follow are not recorded",
 			 s->id, PAIRS_RECORDED);
@@ -83,12 +83,12 @@ static enum inspect_pair judge_further(struct session *s, const char *from, cons
 	struct aside before;
 	step_aside(s, &before, from, to);
 	consider(s, from);
-	struct verdict verdict = session_verdict(s);
+	struct verdict verdict = session_inbound_verdict(s);
 	if (verdict.allow) {
 		session_object(s, verdict.reason);
 		session_remote_events(s);
 	} else {
-		record_refused(s, verdict.reason);
+		record_refused(s, "stream-refused", verdict.reason);
 	}
 	step_back(s, &before);
 	return verdict.allow ? INSPECT_PAIR_ALLOW : INSPECT_PAIR_NOT_AUTHORIZED;
@@ -172,7 +172,7 @@ void session_pair_proven(struct session *s, const char *from, const char *to, bo
 {
 	struct aside before;
 	log_pair(s, from, to, external ? "is proven by SASL" : "is valid");
-	if (s->remote != NULL && strcmp(s->remote->domain, from) == 0)
+	if (!external && s->remote != NULL && strcmp(s->remote->domain, from) == 0)
 		session_remote_proven(s);
 	if (is_own_pair(s, from, to)) {
 		complete(&s->from, from);
@@ -199,6 +199,6 @@ void session_pair_unproven(struct session *s, const char *from, const char *to, 
 	step_aside(s, &before, from, to);
 	if (!own && role_is_inbound(s->role))
 		consider(s, from);
-	session_record(s, "stanza-violation", 2, reason, NULL);
+	record_refused(s, "stanza-violation", reason);
 	step_back(s, &before);
 }

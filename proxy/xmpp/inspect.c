@@ -314,6 +314,13 @@ bool inspect_is_authenticated(const struct inspector *ins)
 	return ins->authenticated;
 }
 
+bool inspect_has_only_asked(const struct inspector *ins)
+{
+	const struct inspect_pairs *p = ins->pairs;
+
+	return p && p->told && p->claims.count == 0 && !ins->authenticated && ins->failures == 0 && !ins->method;
+}
+
 bool inspect_is_closed(const struct inspector *ins, enum inspect_side side)
 {
 	return ins->dir[side].closed;

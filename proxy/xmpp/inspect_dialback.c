@@ -243,6 +243,7 @@ static void take_verify_answer(struct inspect_dir *d, const struct xml_node *ele
 	}
 	if (verify->ours && !inspect_edit_value(d, element->start, element->open_end, "id", verify->theirs))
 		inspect_refuse(d, d->side, REASON_BACKEND_INVALID);
+	p->told = true;
 	inspect_verify_remove(p, verify);
 }
 

@@ -195,6 +195,58 @@ static void a_key_that_is_wrong(void **state)
 	ended(w, "not-authorized", "dialback-failed");
 }
 
+/* The stream lives while another pair does: whoever has one must not fill the log with names. */
+static void many_keys_that_are_wrong(void **state)
+{
+	(void)state;
+	struct world *w = begin("", "", "");
+	visitor_joins(w, &pki.both, REMOTE);
+	prove(w, &w->near, REMOTE, LOCAL);
+	for (int i = 0; i < 22; i++) {
+		end_send(w, &w->near, RESULT(OTHER, LOCAL));
+		end_saw(w, &w->far, RESULT(OTHER, LOCAL));
+		end_send(w, &w->far, RESULT_IS("invalid", LOCAL, OTHER));
+		end_saw(w, &w->near, RESULT_IS("invalid", LOCAL, OTHER));
+	}
+	assert_int_equal(records(w, ACTION("stanza-violation")), 20);
+	world_free(w);
+}
+
+/* A handshake with the weak settings of one domain's rule is none for another domain. */
+static void a_second_domain_and_settings_that_are_not_its_own(void **state)
+{
+	(void)state;
+	struct world *w = begin(", tls: {profile: compat}" EXCUSE, "  - {domain: " OTHER ENCRYPT "}\n", "");
+	visitor_joins(w, &pki.remote, REMOTE);
+	prove(w, &w->near, REMOTE, LOCAL);
+	end_send(w, &w->near, RESULT(OTHER, LOCAL));
+	end_saw(w, &w->near, NOT_AUTHORIZED(LOCAL, OTHER));
+	assert_int_equal(w->far.seen.len, 0);
+	recorded(w, "stream-refused", "\"code\":\"header-switch\"");
+	world_free(w);
+}
+
+/* Only who asked and did nothing else is closed in order when its time is over. */
+static void who_only_asked(void **state)
+{
+	static const char question[] = "<db:verify from='" REMOTE "' to='" LOCAL "' id='x1'>key</db:verify>";
+	static const char answer[] = "<db:verify from='" LOCAL "' to='" REMOTE "' id='x1' type='valid'/>";
+	static const char error[] = RESULT_IS("error", LOCAL, REMOTE);
+	(void)state;
+	struct world *w = begin("", "", "timeouts: {authentication: 1s}\n");
+	visitor_joins(w, &pki.remote, REMOTE);
+	passes(w, &w->near, question);
+	passes(w, &w->far, answer);
+	end_saw(w, &w->near, CLOSE);
+	recorded(w, "stream-closed", "\"code\":\"closed\"");
+	world_free(w);
+	w = begin("", "", "timeouts: {authentication: 1s}\n");
+	visitor_joins(w, &pki.remote, REMOTE);
+	passes(w, &w->near, RESULT(REMOTE, LOCAL));
+	passes(w, &w->far, error);
+	ended(w, "connection-timeout", "auth-timeout");
+}
+
 /* ---- a header without `from` (NEG-39) ---- */
 
 static void named_by_the_first_pair(void **state)
@@ -394,6 +446,9 @@ int main(void)
 	    cmocka_unit_test(domains_that_are_not_hosted_here),
 	    cmocka_unit_test(a_domain_of_ours),
 	    cmocka_unit_test(a_key_that_is_wrong),
+	    cmocka_unit_test(many_keys_that_are_wrong),
+	    cmocka_unit_test(a_second_domain_and_settings_that_are_not_its_own),
+	    cmocka_unit_test(who_only_asked),
 	    cmocka_unit_test(named_by_the_first_pair),
 	    cmocka_unit_test(named_late_and_refused),
 	    cmocka_unit_test(monitor_names_late),
