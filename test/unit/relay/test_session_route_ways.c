@@ -5,6 +5,8 @@
  */
 #include "servers_world.h"
 
+#include <fcntl.h>
+
 #define CHANGE_REFUSED "policy: {on-certificate-change: refuse}\n"
 
 /* ---- DNS ---- */
@@ -253,6 +255,7 @@ static void from_outside_to_loopback(const char *listener, const char *code)
 	in.sin_port = htons((uint16_t)port);
 	w->near.fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(w->near.fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(fcntl(w->near.fd, F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(addr_parse(&peer, "192.0.2.1:1", false, &why), 0);
 	engine_accept(w->engine, OUTBOUND, accept4(listening, NULL, NULL, SOCK_NONBLOCK), &peer);
 	AWAIT(w, w->near.eof);
