@@ -40,21 +40,19 @@ def test_thousand_messages_each_way_byte_for_byte(start, backend, establish, lim
     rng = random.Random(4711)
     up, down = (b"".join(stanza(n, rng) for n in range(1000)) for _ in range(2))
 
-    def push(send, data, seed):
-        pieces, at = random.Random(seed), 0
+    def cut(data, seed):
+        sizes, at = random.Random(seed), 0
         while at < len(data):
-            size = pieces.choice((1, 7, 80, 1460, 5000, 16384, 70000))
-            send(data[at:at + size])
+            size = sizes.choice((1, 7, 80, 1460, 5000, 16384, 70000))
+            yield data[at:at + size]
             at += size
-    threads = [threading.Thread(target=push, args=(server.send, down, 1), daemon=True)]
+    threads = [threading.Thread(target=lambda: [server.send(piece) for piece in cut(down, 1)], daemon=True)]
     received = []
     threads.append(threading.Thread(target=lambda: received.append(server.wait_length(len(up), PATIENCE * 6)), daemon=True))
     for thread in threads:
         thread.start()
-    pusher = threading.Thread(target=push, args=(client.send, up, 2), daemon=True)
-    pusher.start()
-    answer = client.exactly(len(down), PATIENCE * 6)
-    for thread in threads + [pusher]:
+    answer = client.exchange(cut(up, 2), len(down), PATIENCE * 6)
+    for thread in threads:
         thread.join(PATIENCE * 6)
     assert hashlib.sha256(answer).digest() == hashlib.sha256(down).digest()
     assert hashlib.sha256(received[0]).digest() == hashlib.sha256(up).digest()

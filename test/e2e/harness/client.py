@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A raw client: exact bytes out, exact bytes in, and how the connection ended."""
 import re
+import select
 import socket
 import ssl
 import struct
@@ -51,6 +52,37 @@ class Client:
             self.pending += data
         taken, self.pending = self.pending[:count], self.pending[count:]
         return taken
+
+    def exchange(self, pieces, count, timeout=PATIENCE):
+        """Sends the pieces and takes `count` bytes meanwhile, all in one thread: a TLS object is not made for two, one of
+        them is told now and then of an end that is none."""
+        end, pieces, piece, taken = time.monotonic() + timeout, iter(pieces), b"", [self.pending]
+        length, self.pending, more = len(self.pending), b"", True
+        self.sock.settimeout(0)
+        while more or piece or length < count:
+            assert time.monotonic() < end, f"{length} of {count} bytes came in time"
+            moved = False
+            try:
+                piece = piece or next(pieces, b"")
+                more = bool(piece)
+                sent = self.sock.send(piece) if piece else 0
+                piece, moved = piece[sent:], sent > 0
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                pass
+            try:
+                data = self.sock.recv(65536) if length < count else None
+                assert data != b"", f"end after {length} of {count} bytes"
+                if data:
+                    taken.append(data)
+                    length, moved = length + len(data), True
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                pass
+            if not moved:
+                select.select([self.sock], [self.sock] if piece else [], [], 0.05)
+        self.sock.settimeout(PATIENCE)
+        answer = b"".join(taken)
+        self.pending = answer[count:]
+        return answer[:count]
 
     def to_end(self, timeout=PATIENCE):
         """Everything until the other side ends, and how: fin (a clean end: in TLS, close_notify), cut (TCP ended
