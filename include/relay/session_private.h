@@ -275,8 +275,6 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts);
 void session_remote_events(struct session *s);
 /* Plain words for policy's refusal; NULL: the reason says all. */
 const char *session_remote_why(const struct session *s, enum reason reason);
-/* Policy refused the stream for what the remote side is: said, and remembered where it must be; ends it. */
-void session_remote_refused(struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */
 void session_remote_observe(struct session *s);
 /* Has one of our own workers opened that connection? It was noted before its header went out. Outbound that is a loop;

@@ -283,20 +283,6 @@ struct verdict session_inbound_verdict(const struct session *s)
 	return verdict;
 }
 
-/* Policy has the answer of memory: on to the backend, or the end. */
-static void inbound_recalled(struct session *s)
-{
-	struct verdict verdict = session_inbound_verdict(s);
-	if (!verdict.allow) {
-		session_remote_refused(s, verdict.reason);
-		return;
-	}
-	/* A plaintext stream may still become TLS: its first element tells (session_relay.c). */
-	if (leg_is_secured(s->leg[LEG_ACCEPT]))
-		session_object(s, verdict.reason);
-	session_dial(s);
-}
-
 const char *session_remote_why(const struct session *s, enum reason reason)
 {
 	const struct tls_identity *identity = s->remote != NULL ? s->remote->identity : NULL;
@@ -305,7 +291,8 @@ const char *session_remote_why(const struct session *s, enum reason reason)
 	return about && identity != NULL ? identity->unverified : NULL;
 }
 
-void session_remote_refused(struct session *s, enum reason reason)
+/* Policy refused the stream for what the remote side is: said, and its end. */
+static void refuse(struct session *s, enum reason reason)
 {
 	/* Nothing of it is remembered: whoever comes may show any certificate in any name. Where we go the new one is
 	 * met, too, and waits there for `peers accept`. */
@@ -313,6 +300,20 @@ void session_remote_refused(struct session *s, enum reason reason)
 	if (s->tls[session_outer(s)] != NULL)
 		tls_forget_session(leg_ssl(s->leg[session_outer(s)]));
 	session_end(s, reason, XMPP_ERROR_NONE, session_remote_why(s, reason));
+}
+
+/* Policy has the answer of memory: on to the backend, or the end. */
+static void inbound_recalled(struct session *s)
+{
+	struct verdict verdict = session_inbound_verdict(s);
+	if (!verdict.allow) {
+		refuse(s, verdict.reason);
+		return;
+	}
+	/* A plaintext stream may still become TLS: its first element tells (session_relay.c). */
+	if (leg_is_secured(s->leg[LEG_ACCEPT]))
+		session_object(s, verdict.reason);
+	session_dial(s);
 }
 
 bool session_is_ours(const struct session *s)
