@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures. Everything a test starts is stopped at its end; a proxy that a test did not stop itself is drained and
 checked here."""
+import gc
 import os
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from harness.world import World  # noqa: E402
 from harness.zoo import Zoo  # noqa: E402
 
 USERS = {"juliet": "r0m30myr0m30", "romeo": "c4pul3t", "nurse": "S3cr3t&<p\u00e4ss>w0rd"}
+DESCRIPTORS = 100  # of the whole run, at its end
 
 
 def pytest_configure(config):
@@ -41,6 +43,16 @@ def pytest_runtest_makereport(item, call):
     if report.failed:  # what the proxy said is the first thing one wants to know
         for proxy in getattr(item, "proxies", []):
             report.sections.append(("operator's log", "\n".join(proxy.log[-80:])))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    """What tests leave open adds up over hundreds of them, until one that needs a low descriptor fails for all the others."""
+    gc.collect()  # asyncio's transports of a stopped loop are cycles
+    left = len(os.listdir("/proc/self/fd"))
+    if left > DESCRIPTORS:
+        print(f"\n{left} descriptors are still open after the last test, more than {DESCRIPTORS}: who does not close what it started?")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,9 @@ class Process:
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip("\n"))
 
     def tell(self, text):
         self.process.stdin.write(text + "\n")
@@ -60,6 +61,7 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.process.stdin.close()
 
 
 class Slixmpp(Process):

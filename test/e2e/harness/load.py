@@ -31,6 +31,7 @@ class Loop:
         self.run(cancel_all())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
+        self.loop.close()
 
 
 class EchoBackend:

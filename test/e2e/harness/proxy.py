@@ -102,8 +102,9 @@ class Portcullis:
 
     @staticmethod
     def read(stream, lines):
-        for line in stream:
-            lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+        with stream:
+            for line in stream:
+                lines.append(line.decode("utf-8", "replace").rstrip("\n"))
 
     def start(self):
         self.launch()
