@@ -6,8 +6,9 @@
  * says where to. So each pair has its own onward stream, policy and record, and the hub only deals elements out, as
  * they came.
  *
- * The legacy server makes its dialback keys from the one id that it was given (`id`, ours); the remote server of each
- * pair knows its own. shared_ids keeps which is which for who translates <db:verify/> coming back.
+ * The legacy server makes its dialback keys from the one id that it was given (hub_id); the remote server of each pair
+ * knows its own. The pair's session tells shared_ids which is which before anything passes (session_publish_id), for
+ * who translates <db:verify/> coming back.
  */
 #ifndef PROXY_RELAY_HUB_H
 #define PROXY_RELAY_HUB_H
@@ -21,7 +22,6 @@ struct event_base;
 struct hub;
 struct leg;
 struct leg_io;
-struct shared_ids;
 
 #define HUB_PAIRS_MAX 1000
 
@@ -45,7 +45,6 @@ struct hub_params {
 	struct event_base *base;
 	struct leg_io *io;
 	struct leg *legacy; /* stays the caller's, and outlives the hub; the hub turns its reading on and off */
-	struct shared_ids *ids;
 	const void *header; /* the legacy server's header as it came: its prefixes are in scope for all that follows */
 	size_t header_len;
 	const char *id;               /* ours, that it was answered with; copied */
@@ -76,6 +75,8 @@ void hub_refuse(struct hub *hub, enum reason reason);
  */
 void hub_end(struct hub *hub, bool vanished);
 
+/* The id that the legacy server knows its stream by. Valid while the hub lives. */
+const char *hub_id(const struct hub *hub);
 /* Has any remote server ever answered a dialback request? */
 bool hub_is_served(const struct hub *hub);
 /* Has the legacy server closed its stream? */

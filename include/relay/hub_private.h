@@ -86,7 +86,6 @@ struct spoke {
 	struct pair *pair;          /* NULL: given up, its end is waited for */
 	struct leg *leg;
 	struct hub_reader reader;
-	char *id;              /* the remote server's, once its header is here */
 	enum xmpp_error error; /* of the stream error that came */
 	bool closed;           /* our close tag has been sent */
 	bool blocked;          /* too much waits for it */

@@ -144,8 +144,10 @@ struct session {
 	struct addr *reached;       /* where that header says the client connected to; NULL: our own end. Outbound with
 				       interception: where the legacy side wanted to go */
 	struct addr_key limit_key;
-	bool admitted;    /* holds a place in the connection limits */
-	bool spoke;       /* made by a hub, whose own connection is what counts for its address */
+	bool admitted;  /* holds a place in the connection limits */
+	char *hub_id;   /* made by a hub, whose connection counts for its address: the id the legacy server knows. NULL:
+			   not */
+	char *known_as; /* … and what the remote server calls it, while that can be translated; NULL: not */
 	struct hub *hub;  /* NULL but in state HUB and after */
 	bool turned_away; /* over the limit in all: lives only to say <resource-constraint/> (NEG-37) */
 	char id[33];
@@ -348,6 +350,14 @@ void session_hub_refuse(struct session *s, enum reason reason);
 void session_hub_end(struct session *s);
 void session_hub_free(struct session *s);
 /* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
+/*
+ * Of a spoke: from here on dialback keys made from the hub's id are found by the id that the remote server gave
+ * (`theirs`, its header's; NULL: none). Before anything passes, for a remote server asks about a key as soon as it has
+ * it.
+ */
+void session_publish_id(struct session *s, const char *theirs);
+/* Idempotent; with session_close at the latest. */
+void session_withdraw_id(struct session *s);
 bool session_translate(const struct session *s, const char *id, const char *from, const char *to,
 		       char out[INSPECT_ID_SIZE]);
 

@@ -346,6 +346,11 @@ void hub_end(struct hub *hub, bool vanished)
 	event_active(hub->reaper, EV_TIMEOUT, 0);
 }
 
+const char *hub_id(const struct hub *hub)
+{
+	return hub->id;
+}
+
 bool hub_is_served(const struct hub *hub)
 {
 	return hub->served;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The connection of one pair: our end of a socket pair. Invariants: a spoke that is over has no pair, and is freed by
- * the reaper once its leg is closed; its id is in the shared table exactly while it has a pair.
+ * the reaper once its leg is closed.
  */
 #include "relay/hub_private.h"
 
@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/shared_ids.h"
 #include "relay/leg.h"
 #include "xmpp/reply.h"
 
@@ -25,8 +24,6 @@ void spoke_part(struct spoke *spoke)
 	struct pair *pair = spoke->pair;
 	if (pair == NULL)
 		return;
-	if (spoke->id != NULL)
-		shared_ids_remove(spoke->hub->p.ids, pair->from, pair->to, spoke->id);
 	pair->spoke = NULL;
 	spoke->pair = NULL;
 	spoke_update(spoke);
@@ -58,16 +55,7 @@ static void over(struct spoke *spoke)
 
 static void on_open(void *ctx, const struct xml_node *root, const struct xml_decl *decls, size_t count)
 {
-	struct spoke *spoke = ctx;
-	const char *id = xml_node_attr(root, "id");
-	(void)decls, (void)count;
-	if (spoke->pair == NULL || id == NULL)
-		return;
-	if (shared_ids_put(spoke->hub->p.ids, spoke->pair->from, spoke->pair->to, id, spoke->hub->id))
-		spoke->id = mem_strdup(id);
-	else
-		log_warn("the stream id of %s is too long to be translated: dialback with it will fail",
-			 spoke->pair->to);
+	(void)ctx, (void)root, (void)decls, (void)count;
 }
 
 static enum xmpp_error condition_of(const struct xml_node *error)
@@ -235,6 +223,5 @@ void spoke_free(struct spoke *spoke)
 	spoke_part(spoke);
 	leg_free(&spoke->leg);
 	hub_reader_fini(&spoke->reader);
-	mem_free(spoke->id);
 	mem_free(spoke);
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "relay/hub.h"
 
 /* How long a closed session's output may take to reach its peer, and its peer to close. */
 #define LINGER_MS 2000
@@ -306,7 +307,7 @@ void session_new_spoke(struct session *hub, int fd)
 	const struct config_listener *now = same_listener(e->p.config, hub->listener);
 	struct session *s = now != NULL ? make(e, e->p.config, e->p.store, now, &hub->peer)
 					: make(e, hub->config, hub->store, hub->listener, &hub->peer);
-	s->spoke = true;
+	s->hub_id = mem_strdup(hub_id(hub->hub));
 	if (hub->reached != NULL)
 		s->reached = mem_dup(hub->reached, sizeof(*hub->reached));
 	log_debug("stream %s: for a pair of domains of stream %s", s->id, hub->id);
@@ -327,6 +328,7 @@ void session_free(struct session *s)
 		shared_release(e->p.shared, e->p.worker, &s->limit_key);
 	if (s->ticket != 0)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
+	session_withdraw_id(s);
 	session_hub_free(s);
 	for (int i = 0; i < SESSION_LEGS; i++)
 		leg_free(&s->leg[i]);
@@ -336,6 +338,7 @@ void session_free(struct session *s)
 	session_remote_free(s);
 	mem_free(s->tls[LEG_ACCEPT]);
 	mem_free(s->tls[LEG_CONNECT]);
+	mem_free(s->hub_id);
 	mem_free(s->from);
 	mem_free(s->to);
 	mem_free(s->auth_identity);
@@ -398,6 +401,7 @@ void session_close(struct session *s, enum reason reason, const char *detail)
 		e->p.trail.forget(e->p.trail.ctx, s->ticket);
 	s->ticket = 0;
 	session_remote_stop(s);
+	session_withdraw_id(s);
 	session_record_closed(s);
 	shared_count(e->slot, COUNTER_CLOSED, 1);
 	if (reason < SHARED_REASONS_MAX)

@@ -68,7 +68,6 @@ void session_hub_begin(struct session *s, const char *rest, size_t len)
 	    .base = s->engine->p.base,
 	    .io = s->engine->io,
 	    .legacy = s->leg[LEG_ACCEPT],
-	    .ids = s->engine->p.shared->ids,
 	    .header = n->header.data,
 	    .header_len = n->header.len,
 	    .id = negotiate_own_id(n->accept),
@@ -163,6 +162,29 @@ void session_hub_end(struct session *s)
 void session_hub_free(struct session *s)
 {
 	hub_free(&s->hub);
+}
+
+void session_publish_id(struct session *s, const char *theirs)
+{
+	char from[XMPP_DOMAIN_SIZE];
+	if (s->hub_id == NULL || theirs == NULL || !jid_domain(s->from, from))
+		return;
+	if (shared_ids_put(s->engine->p.shared->ids, from, s->remote->domain, theirs, s->hub_id))
+		s->known_as = mem_strdup(theirs);
+	else
+		log_warn("stream %s: the stream id of %s is too long to be translated: dialback with it will fail",
+			 s->id, s->remote->domain);
+}
+
+void session_withdraw_id(struct session *s)
+{
+	char from[XMPP_DOMAIN_SIZE];
+	if (s->known_as == NULL)
+		return;
+	if (jid_domain(s->from, from))
+		shared_ids_remove(s->engine->p.shared->ids, from, s->remote->domain, s->known_as);
+	mem_free(s->known_as);
+	s->known_as = NULL;
 }
 
 bool session_translate(const struct session *s, const char *id, const char *from, const char *to,

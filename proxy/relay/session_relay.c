@@ -448,6 +448,7 @@ void session_join(struct session *s)
 	    .ctx = s,
 	};
 	s->inspector = inspect_new(&params);
+	session_publish_id(s, negotiate_header(n->connect)->id);
 	s->negotiation = NULL;
 	s->active_ms = clock_ms();
 	session_enter(s, SESSION_RELAY);

@@ -60,7 +60,7 @@ enum reason session_route_admit(struct session *s, int fd)
 {
 	struct addr to;
 	struct errbuf err = {""};
-	if (role_is_inbound(s->role) || s->spoke)
+	if (role_is_inbound(s->role) || s->hub_id != NULL)
 		return REASON_NONE; /* a spoke: its hub was asked */
 	if (!is_legacy_side(s))
 		return REASON_SOURCE;

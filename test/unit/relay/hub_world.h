@@ -19,8 +19,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/shared.h"
-#include "base/shared_ids.h"
 #include "base/strbuf.h"
 #include "relay/leg.h"
 
@@ -61,7 +59,6 @@ struct far {
 struct hub_world {
 	struct event_base *base;
 	struct leg_io *io;
-	struct shared *shared;
 	struct leg *leg;
 	struct hub *hub;
 	struct far legacy, far[FARS_MAX];
@@ -184,7 +181,6 @@ static inline void world_begin(struct hub_world *w, const char *header, size_t b
 	    .base = w->base,
 	    .io = w->io,
 	    .legacy = w->leg,
-	    .ids = w->shared->ids,
 	    .header = header,
 	    .header_len = strlen(header),
 	    .id = "ours",
@@ -203,7 +199,6 @@ static inline int setup_bare(void **state)
 	struct hub_world *w = mem_zalloc(sizeof(*w));
 	w->base = event_base_new();
 	w->io = leg_io_new(w->base);
-	w->shared = shared_new(1, 10, 10);
 	*state = w;
 	return 0;
 }
@@ -238,7 +233,6 @@ static inline int teardown(void **state)
 	world_stop(w);
 	leg_io_free(&w->io);
 	event_base_free(w->base);
-	shared_free(&w->shared);
 	mem_free(w);
 	return 0;
 }
@@ -286,12 +280,5 @@ static inline void prove(struct hub_world *w, struct far *far)
 	far_send(w, far, REMOTE_HEADER("theirs") RESULT_IS("valid", B, A));
 	far_saw(&w->legacy, RESULT_IS("valid", B, A));
 }
-
-#define assert_id(w, from, to, theirs, known)                                                       \
-	do {                                                                                        \
-		char ours_[SHARED_ID_SIZE] = "";                                                    \
-		assert_int_equal(shared_ids_get((w)->shared->ids, from, to, theirs, ours_), known); \
-		assert_string_equal(ours_, (known) ? "ours" : "");                                  \
-	} while (0)
 
 #endif
