@@ -3,6 +3,7 @@
 #ifndef PROXY_NET_ANSWER_PRIVATE_H
 #define PROXY_NET_ANSWER_PRIVATE_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,5 +34,9 @@ struct address_answer {
 enum answer_status answer_read_srv(struct srv_answer *out, const void *packet, size_t len, bool direct_tls);
 /* type: ns_t_a or ns_t_aaaa. Addresses that are no host's (any, multicast, broadcast, mapped) are left out. */
 enum answer_status answer_read_addresses(struct address_answer *out, const void *packet, size_t len, int type);
+/* Can a host have that address? 0/8 and 240/4 with the broadcast address are nobody's; a connection to 0.0.0.0 or ::
+ * would be one to ourselves. bytes: in network order. */
+bool answer_is_unicast4(const uint8_t bytes[4]);
+bool answer_is_unicast6(const struct in6_addr *address);
 
 #endif

@@ -55,7 +55,9 @@ struct target {
 
 /* Those of the targets in their order; out has room for RESOLVED_CANDIDATES_MAX. secure: the SRV answers were. */
 size_t candidates_collect(struct candidate *out, const struct target *targets, size_t count, bool secure);
-/* text as an address ("192.0.2.1", "2001:db8::1") with that port. */
-bool candidate_literal(struct candidate *out, const char *text, uint16_t port);
+enum literal { LITERAL_NONE, LITERAL_NOBODY, LITERAL_CANDIDATE };
+/* text as an address ("192.0.2.1", "2001:db8::1") with that port. NOBODY: one that no host has (0.0.0.0 would be our
+ * own), out is not filled; NONE: it is a name. */
+enum literal candidate_literal(struct candidate *out, const char *text, uint16_t port);
 
 #endif

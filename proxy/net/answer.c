@@ -122,13 +122,12 @@ enum answer_status answer_read_srv(struct srv_answer *out, const void *packet, s
 	return reading.refused ? ANSWER_REFUSED : ANSWER_NONE;
 }
 
-/* 0/8 and 240/4 with the broadcast address are nobody's; a connection to 0.0.0.0 would be one to ourselves. */
-static bool is_unicast4(const uint8_t bytes[4])
+bool answer_is_unicast4(const uint8_t bytes[4])
 {
 	return bytes[0] != 0 && bytes[0] < 224;
 }
 
-static bool is_unicast6(const struct in6_addr *address)
+bool answer_is_unicast6(const struct in6_addr *address)
 {
 	return !IN6_IS_ADDR_UNSPECIFIED(address) && !IN6_IS_ADDR_MULTICAST(address) && !IN6_IS_ADDR_V4MAPPED(address);
 }
@@ -147,7 +146,7 @@ static bool take_a(void *ctx, const ns_msg *message, const ns_rr *rr)
 	if (ns_rr_rdlen(*rr) != sizeof(in.sin_addr))
 		return false;
 	memcpy(&in.sin_addr, ns_rr_rdata(*rr), sizeof(in.sin_addr));
-	if (is_unicast4(ns_rr_rdata(*rr)))
+	if (answer_is_unicast4(ns_rr_rdata(*rr)))
 		keep_address(ctx, &in, sizeof(in));
 	return true;
 }
@@ -160,7 +159,7 @@ static bool take_aaaa(void *ctx, const ns_msg *message, const ns_rr *rr)
 	if (ns_rr_rdlen(*rr) != sizeof(in6.sin6_addr))
 		return false;
 	memcpy(&in6.sin6_addr, ns_rr_rdata(*rr), sizeof(in6.sin6_addr));
-	if (is_unicast6(&in6.sin6_addr))
+	if (answer_is_unicast6(&in6.sin6_addr))
 		keep_address(ctx, &in6, sizeof(in6));
 	return true;
 }

@@ -61,6 +61,7 @@ struct lookup {
 	struct timeval timeout; /* of a stage */
 	enum stage stage;
 	bool delivering;
+	bool hurried;    /* the rest of the stage has only resolution_delay */
 	bool use_secure; /* what led to the targets does not make them insecure */
 	size_t open;     /* questions of this stage without an answer */
 	char *domain;
@@ -80,6 +81,9 @@ struct resolver {
 	size_t count;
 	LIST_HEAD(lookup_list, lookup) lookups;
 };
+
+/* RFC 8305 says 50 ms; a signed zone takes longer to validate, and nothing is lost but this much of a wait. */
+static const struct timeval resolution_delay = {0, 250000};
 
 static uint32_t random_up_to(void *ctx, uint32_t max)
 {
@@ -138,6 +142,35 @@ static void srv_answered(void *ctx, const struct question_result *result)
 	inquiry->records = mem_dup(answer.records, answer.count * sizeof(answer.records[0]));
 }
 
+static void start_timer(struct lookup *l)
+{
+	(void)evtimer_add(l->event, &l->timeout);
+}
+
+/* Is there nothing more to wait for than a second family of a target's addresses? */
+static bool lacks_only_families(const struct lookup *l)
+{
+	for (size_t i = 0; i < l->target_count; i++) {
+		const struct target *target = &l->targets[i];
+		const struct address_inquiry *two = &l->addresses[2 * i];
+
+		if (target->v4.count + target->v6.count == 0 &&
+		    (two[0].common.outcome == OUTCOME_WAITING || two[1].common.outcome == OUTCOME_WAITING))
+			return false;
+	}
+	return true;
+}
+
+/* A server that never answers for AAAA is no reason to keep a peer waiting that has an A (RFC 8305 section 3). */
+static void hurry(struct lookup *l)
+{
+	if (l->hurried || l->open == 0 || !lacks_only_families(l))
+		return;
+	l->hurried = true;
+	if (evutil_timercmp(&l->timeout, &resolution_delay, >))
+		(void)evtimer_add(l->event, &resolution_delay);
+}
+
 static void address_answered(void *ctx, const struct question_result *result)
 {
 	struct address_inquiry *inquiry = ctx;
@@ -145,16 +178,12 @@ static void address_answered(void *ctx, const struct question_result *result)
 	bool four = inquiry->type == ns_t_a;
 	struct address_answer *answer = four ? &target->v4 : &target->v6;
 
-	if (!note(&inquiry->common, result))
-		return;
-	if (answer_read_addresses(answer, result->packet, result->len, inquiry->type) == ANSWER_BROKEN)
-		inquiry->common.outcome = OUTCOME_FAILED;
-	*(four ? &target->secure4 : &target->secure6) = result->secure;
-}
-
-static void start_timer(struct lookup *l)
-{
-	(void)evtimer_add(l->event, &l->timeout);
+	if (note(&inquiry->common, result)) {
+		if (answer_read_addresses(answer, result->packet, result->len, inquiry->type) == ANSWER_BROKEN)
+			inquiry->common.outcome = OUTCOME_FAILED;
+		*(four ? &target->secure4 : &target->secure6) = result->secure;
+	}
+	hurry(inquiry->common.lookup);
 }
 
 static void ask_srv(struct lookup *l, enum kind kind, const char *service)
@@ -400,10 +429,13 @@ static struct lookup *lookup_new(struct resolver *r, const char *domain, uint16_
 static bool settle_at_once(struct lookup *l)
 {
 	struct resolver *r = l->resolver;
-	struct candidate literal;
+	struct candidate candidate;
+	enum literal literal = candidate_literal(&candidate, l->domain, l->port);
 
-	if (candidate_literal(&literal, l->domain, l->port)) {
-		l->candidates = mem_dup(&literal, sizeof(literal));
+	if (literal == LITERAL_NOBODY) {
+		settle(l, RESOLVE_NOTHING, "nobody can be at that address");
+	} else if (literal == LITERAL_CANDIDATE) {
+		l->candidates = mem_dup(&candidate, sizeof(candidate));
 		l->result.candidates = l->candidates;
 		l->result.count = 1;
 		settle(l, RESOLVE_FOUND, "");

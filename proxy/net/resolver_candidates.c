@@ -54,20 +54,26 @@ size_t candidates_collect(struct candidate *out, const struct target *targets, s
 	return found;
 }
 
-bool candidate_literal(struct candidate *out, const char *text, uint16_t port)
+enum literal candidate_literal(struct candidate *out, const char *text, uint16_t port)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 	struct srv_record record = {.port = port};
 	struct addr address;
+	bool somebody;
 
-	if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
+	if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
+		somebody = answer_is_unicast4((const uint8_t *)&in.sin_addr);
 		addr_from_sockaddr(&address, (const struct sockaddr *)&in, sizeof(in));
-	else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
+	} else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1) {
+		somebody = answer_is_unicast6(&in6.sin6_addr);
 		addr_from_sockaddr(&address, (const struct sockaddr *)&in6, sizeof(in6));
-	else
-		return false;
+	} else {
+		return LITERAL_NONE;
+	}
+	if (!somebody)
+		return LITERAL_NOBODY;
 	memcpy(record.target, text, strlen(text)); /* shorter than any target may be: inet_pton took it */
 	set_candidate(out, &record, &address);
-	return true;
+	return LITERAL_CANDIDATE;
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "net/resolver_private.h"
 #include "resolver_world.h"
@@ -204,7 +205,7 @@ static void test_candidates(void **state)
 	(void)state;
 	strbuf_init(&out, 4096);
 	for (size_t i = 0; i < 5; i++) {
-		assert_true(candidate_literal(&one, addresses[i], 0));
+		assert_int_equal(candidate_literal(&one, addresses[i], 0), LITERAL_CANDIDATE);
 		if (i < 3)
 			targets[0].v4.addresses[targets[0].v4.count++] = one.address;
 		else if (i == 3)
@@ -265,6 +266,8 @@ static void test_literals_ask_nobody(void **state)
 {
 	static const struct zone_entry zone[] = {{NULL, 0, 0, {0}}};
 	struct world w;
+	static const char *const nobody[] = {"0.0.0.0", "0.1.2.3",          "224.0.0.1", "255.255.255.255",
+					     "::",      "::ffff:127.0.0.1", "ff02::1"};
 	struct outcome o = {.world = &w}, never = {.world = &w};
 	struct lookup *lookup;
 
@@ -272,6 +275,9 @@ static void test_literals_ask_nobody(void **state)
 	begin(&w, zone);
 	assert_lookup(&w, "192.0.2.1", "found: 192.0.2.1:5269 192.0.2.1 0");
 	assert_lookup(&w, "2001:db8::1", "found: [2001:db8::1]:5269 2001:db8::1 0");
+	/* The kernel would take us back to ourselves (NEG-34). */
+	for (size_t i = 0; i < ARRAY_LEN(nobody); i++)
+		assert_lookup(&w, nobody[i], "nothing: nobody can be at that address");
 	assert_non_null(resolver_lookup_host(w.resolver, "127.0.0.1", 99, done, &o));
 	assert_int_equal(o.calls, 0);
 	assert_string_equal(await(&w, &o), "found: 127.0.0.1:99 127.0.0.1 0");

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "resolver_world.h"
 
 static void count_candidates(void *ctx, const struct resolved *r)
@@ -82,6 +83,39 @@ static void test_lies_are_bogus(void **state)
 	    &w, "a.example",
 	    "bogus: the root's DNSSEC keys are missing from the resolver's answers, or do not fit dns.trust-anchor: "
 	    "name another resolver in dns.servers, or bring the anchor up to date");
+	end(&w);
+}
+
+/* A server that drops one family's questions holds nobody up who has the other's answer (RFC 8305 section 3). */
+static void test_silent_family(void **state)
+{
+	static const struct zone_entry zone[] = {
+	    {"_xmpp-server._tcp.s.example", SRV, 0, {"0 0 1 a.example", "1 0 2 b.example"}},
+	    {"a.example", A, 0, {"192.0.2.1"}},
+	    {"a.example", AAAA, ZONE_SILENT, {0}},
+	    {"b.example", A, ZONE_SILENT, {0}},
+	    {"b.example", AAAA, 0, {"2001:db8::2"}},
+	    {"c.example", A, ZONE_SILENT, {0}},
+	    {"c.example", AAAA, ZONE_SILENT, {0}},
+	    {"_xmpp-server._tcp.t.example", SRV, 0, {"0 0 1 a.example", "1 0 2 c.example"}},
+	    {NULL, 0, 0, {0}},
+	};
+	struct errbuf err = {{0}};
+	struct world w;
+	uint64_t began;
+
+	(void)state;
+	begin(&w, zone);
+	resolver_free(&w.resolver);
+	w.dns.timeout = 3000;
+	w.resolver = resolver_new(w.base, &w.dns, &err);
+	began = clock_ms();
+	assert_lookup(&w, "s.example", "found srv: 192.0.2.1:1 a.example 0, [2001:db8::2]:2 b.example 1");
+	assert_in_range(clock_ms() - began, 200, 2000);
+	/* Of a target without any answer yet all the time is waited for: every candidate is tried. */
+	began = clock_ms();
+	assert_lookup(&w, "t.example", "found srv: 192.0.2.1:1 a.example 0");
+	assert_in_range(clock_ms() - began, 2900, 20000);
 	end(&w);
 }
 
@@ -198,13 +232,10 @@ static void test_resolver_comes_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_bounds),
-	    cmocka_unit_test(test_lies_are_bogus),
-	    cmocka_unit_test(test_bad_settings),
-	    cmocka_unit_test(test_none_configured),
-	    cmocka_unit_test(test_cancel_and_free_while_pending),
-	    cmocka_unit_test(test_too_many_at_once),
-	    cmocka_unit_test(test_resolver_comes_back),
+	    cmocka_unit_test(test_bounds),           cmocka_unit_test(test_lies_are_bogus),
+	    cmocka_unit_test(test_silent_family),    cmocka_unit_test(test_bad_settings),
+	    cmocka_unit_test(test_none_configured),  cmocka_unit_test(test_cancel_and_free_while_pending),
+	    cmocka_unit_test(test_too_many_at_once), cmocka_unit_test(test_resolver_comes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
