@@ -99,7 +99,9 @@ static void remember_written(struct keeper *k, const struct channel *ch)
 		atomic_store(&slot->audit_written, 0);
 		atomic_store(&slot->audit_written_incarnation, ch->incarnation);
 	}
-	atomic_store(&slot->audit_written, ch->taken);
+	/* A keeper that follows another is sent again what that one wrote: it begins below. */
+	if (ch->taken > atomic_load(&slot->audit_written))
+		atomic_store(&slot->audit_written, ch->taken);
 }
 
 static void add_channel(struct keeper *k, const struct message *m, int fd)
