@@ -81,13 +81,20 @@ static void go(struct master *m)
 	say_ready(m);
 }
 
+/* A keeper that dies while workers start comes back to find them there. */
+static bool is_unbegun(const struct child *worker)
+{
+	return worker->pid == 0 && worker->restart_ms == 0;
+}
+
 static void on_ready(void *ctx, struct child *child)
 {
 	struct master *m = ctx;
 
 	if (m->state == MASTER_STARTING && child->is_keeper)
 		for (unsigned i = 0; i < m->children->worker_count; i++)
-			child_start(&m->children->workers[i]);
+			if (is_unbegun(&m->children->workers[i]))
+				child_start(&m->children->workers[i]);
 	if (m->state == MASTER_STARTING && children_all_ready(m->children)) {
 		go(m);
 	} else if (m->state == MASTER_RUNNING && child->is_keeper) {
@@ -106,6 +113,8 @@ static void give_up(struct master *m, int status)
 	m->status = status;
 	m->children->workers_needed = m->children->keeper_needed = false;
 	kill_workers(m);
+	/* The keeper ends with the last of its channels, and one is ours. */
+	courier_attach(m->courier, -1);
 	child_hang_up(&m->children->keeper);
 	master_enter(m, MASTER_LEAVING, clock_ms() + LAST_RECORD_MS);
 }
@@ -115,6 +124,8 @@ static void on_failed(void *ctx, struct child *child, const char *why)
 {
 	struct master *m = ctx;
 
+	if (m->state == MASTER_LEAVING)
+		return; /* it was killed for that */
 	if (child->is_keeper)
 		log_error("keeper cannot start: %s", why);
 	else

@@ -150,6 +150,63 @@ def kill_keeper(proxy):
     until(lambda: keeper_pid(proxy) not in (0, pid), "a new keeper")
 
 
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except FileNotFoundError:
+        return []
+
+
+def launch_held(start, pki, backend, tries=20):
+    """A proxy that is still starting: one of its workers was stopped before it could say that it is ready, busy with the
+    certificates of many domains. Its keeper and that worker."""
+    pki.issue("many.test", san="DNS:*.many.test")
+    more = [f"d{n}.many.test" for n in range(200)]
+    for _ in range(tries):
+        proxy = start(backend.address, run=False, domains=("im.test", *more), certificate=dict.fromkeys(more, "many.test"))
+        proxy.launch()
+        while len(children_of(proxy.process.pid)) < 2:  # without a pause: it is a matter of milliseconds
+            assert proxy.process.poll() is None, proxy.log
+        keeper, worker = children_of(proxy.process.pid)[:2]
+        os.kill(worker, signal.SIGSTOP)
+        until(lambda: len(children_of(proxy.process.pid)) == 3, "the second worker")
+        # Nobody else says that it is ready, or it was too late.
+        if proxy.status()["state"] == "starting":
+            return proxy, keeper, worker
+        os.kill(worker, signal.SIGCONT)
+        proxy.stop()
+    raise AssertionError("every worker was ready sooner than it could be stopped")
+
+
+def test_keeper_killed_while_starting(start, pki, backend, establish):
+    """Its successor finds the workers there: none is started a second time, and left behind by everybody."""
+    proxy, keeper, worker = launch_held(start, pki, backend)
+    workers = set(children_of(proxy.process.pid)) - {keeper}
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: keeper_pid(proxy) not in (0, keeper), "another keeper")
+    time.sleep(0.5)  # for workers that must not come
+    os.kill(worker, signal.SIGCONT)
+    proxy.wait_log(r"\bready$")
+    assert set(children_of(proxy.process.pid)) == workers | {keeper_pid(proxy)}
+    establish(proxy)
+    begin = time.monotonic()
+    proxy.stop()
+    assert not [line for line in proxy.log if "did not end in time" in line], proxy.log
+    assert time.monotonic() - begin < 4 * SLOW
+
+
+def test_stopped_while_starting(start, pki, backend):
+    proxy, keeper, _ = launch_held(start, pki, backend)
+    begin = time.monotonic()
+    proxy.process.send_signal(signal.SIGTERM)
+    proxy.process.wait(10 * SLOW)
+    assert time.monotonic() - begin < 4, proxy.log
+    assert not [line for line in proxy.log if re.search("did not end in time|cannot start", line)], proxy.log
+    assert not alive(keeper)
+    proxy.stop(proxy.process.returncode)
+
+
 def test_keeper_killed_under_load(start, loop, echo, context):
     """Its successor comes at once: no client notices, no record is lost, none doubled."""
     proxy = start(echo.address)
