@@ -119,6 +119,7 @@ struct remote {
 	bool direct_offered, srv_secure;
 	struct candidate candidate; /* the one under way or reached; target "" before the first */
 	struct addr own;            /* our end of the connection to it */
+	struct shared_ends noted;   /* that connection, as shared_note_own knows it; own.len 0: not */
 	enum reason failure;        /* why the candidates tried so far were no good; NONE: none was tried */
 	enum xmpp_error said;       /* the stream error that came with it, where it is L's business (row 32) */
 	char *why;                  /* plain words for the record */
@@ -244,6 +245,8 @@ void session_dial(struct session *s);
 /* fd is connected, or connecting, to the responding entity. */
 void session_dialed(struct session *s, int fd, bool connecting);
 void session_connect_timeout(struct session *s);
+/* Is TLS what is waited for now: the answer to <starttls/>, or a handshake, direct TLS too? */
+bool session_connect_in_tls(const struct session *s);
 /* The audit log has not answered in time. */
 void session_record_overdue(struct session *s);
 /* Tells a backend that is not joined yet why its stream ends (row 49). */

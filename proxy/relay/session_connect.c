@@ -397,11 +397,17 @@ static bool awaits_tls(const struct session *s)
 	return s->state == SESSION_CONNECT && negotiate_awaits_tls(s->negotiation->connect);
 }
 
+bool session_connect_in_tls(const struct session *s)
+{
+	return s->state == SESSION_CONNECT &&
+	       (negotiate_awaits_tls(s->negotiation->connect) || negotiate_in_handshake(s->negotiation->connect));
+}
+
 static enum reason reason_of_end(const struct session *s, enum leg_end how)
 {
 	if (how == LEG_END_REFUSED)
 		return REASON_BACKEND_DOWN;
-	bool tls = awaits_tls(s) || how == LEG_END_TLS || how == LEG_END_RENEGOTIATION;
+	bool tls = session_connect_in_tls(s) || how == LEG_END_TLS || how == LEG_END_RENEGOTIATION;
 	return tls ? REASON_BACKEND_TLS : REASON_BACKEND_CLOSED;
 }
 

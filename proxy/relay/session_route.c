@@ -410,8 +410,7 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 
 void session_route_overdue(struct session *s)
 {
-	const struct negotiator *connect = s->negotiation->connect;
-	bool tls = s->state == SESSION_CONNECT && negotiate_awaits_tls(connect);
+	bool tls = session_connect_in_tls(s);
 	enum reason reason = tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT;
 	if (tls)
 		session_route_starttls(s, false);
@@ -453,8 +452,8 @@ bool session_route_reached(struct session *s)
 {
 	struct remote *r = s->remote;
 	leg_own_address(s->leg[LEG_CONNECT], &r->own);
-	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
-	shared_note_own(s->engine->p.shared, s->engine->p.worker, &ends);
+	r->noted = (struct shared_ends){.own = r->own, .to = r->candidate.address};
+	shared_note_own(s->engine->p.shared, s->engine->p.worker, &r->noted);
 	if (!leads_back(s))
 		return true;
 	session_candidate_failed(s, REASON_LOOP, NULL);
@@ -464,10 +463,10 @@ bool session_route_reached(struct session *s)
 void session_route_forget(struct session *s)
 {
 	struct remote *r = s->remote;
-	const struct shared_ends ends = {.own = r->own, .to = r->candidate.address};
-	if (r->own.len > 0)
-		shared_forget_own(s->engine->p.shared, s->engine->p.worker, &ends);
-	r->own.len = 0;
+	/* Not by `candidate`: that may be the one that the record speaks of by now. */
+	if (r->noted.own.len > 0)
+		shared_forget_own(s->engine->p.shared, s->engine->p.worker, &r->noted);
+	r->noted.own.len = 0;
 }
 
 void session_route_go_on(struct session *s)

@@ -204,6 +204,29 @@ static void nobody_listens(void **state)
 	world_free(w);
 }
 
+/* Direct TLS that is cut off is TLS that failed, as it would be behind <proceed/>: who kills only that leaves a trace.
+ */
+static void direct_tls_is_cut_off(void **state)
+{
+	char srv[64];
+	const struct options options = {.by_dns = true};
+	(void)state;
+	struct world *w = world_new(&options);
+	publish(w, "127.0.0.1", "127.0.0.1");
+	snprintf(srv, sizeof(srv), "0 0 %u a.example", w->port);
+	zone[0] = (struct zone_entry){"_xmpps-server._tcp." REMOTE, ns_t_srv, ZONE_ANSWERS, {srv}};
+	connect_from(w, OUTBOUND, LEGACY);
+	end_send(w, &w->near, LEGACY_HEADER);
+	AWAIT(w, w->far.seen.len > 0);
+	assert_int_equal(w->far.seen.data[0], 0x16);
+	end_close(&w->far);
+	close_fd(&w->listening);
+	legacy_is_told(w, "remote-connection-failed");
+	recorded(w, "stream-refused", "\"code\":\"remote-tls\"");
+	recorded(w, "stream-refused", "\"result\":\"direct\"");
+	world_free(w);
+}
+
 /* ---- who may use the listener ---- */
 
 static void turned_away(const char *listener, const char *from, const char *code)
@@ -355,6 +378,50 @@ static void our_own_connection(void **state)
 	world_free(w);
 }
 
+static int listen_at(const char *host, unsigned port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(inet_pton(AF_INET, host, &in.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+/* The record speaks of the first candidate, but the second's connection is the one that is known as ours until its end.
+ */
+static void our_own_connection_is_forgotten(void **state)
+{
+	const struct options options = {.by_dns = true, .more = "timeouts: {negotiation: 1s}\n"};
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	struct shared_ends ends;
+	const char *why;
+	int second = -1;
+	(void)state;
+	struct world *w = world_new(&options);
+	int door = listen_at("127.0.0.2", w->port);
+	char *to = mem_printf("127.0.0.2:%u", w->port);
+	publish(w, "127.0.0.1", "127.0.0.2");
+	legacy_begins(w);
+	far_offers(w, STARTTLS);
+	far_proceeds(w, &pki.self_signed, 0);
+	far_hears_nothing(w);
+	AWAIT(w, second >= 0 || (second = accept4(door, (struct sockaddr *)&in, &len, SOCK_NONBLOCK)) >= 0);
+	assert_int_equal(addr_parse(&ends.to, to, false, &why), 0);
+	addr_from_sockaddr(&ends.own, (const struct sockaddr *)&in, len);
+	assert_true(shared_is_own(w->shared, &ends));
+	legacy_is_told(w, "policy-violation");
+	recorded(w, "stream-refused", "\"destination\":{\"ip\":\"127.0.0.1\"");
+	end_close(&w->near);
+	AWAIT(w, engine_count(w->engine) == 0);
+	assert_false(shared_is_own(w->shared, &ends));
+	close(second);
+	close(door);
+	mem_free(to);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +434,7 @@ int main(void)
 	    cmocka_unit_test(no_such_name),
 	    cmocka_unit_test(no_such_name_and_no_memory),
 	    cmocka_unit_test(nobody_listens),
+	    cmocka_unit_test(direct_tls_is_cut_off),
 	    cmocka_unit_test(who_may_use_it),
 	    cmocka_unit_test(loopback_from_outside),
 	    cmocka_unit_test(not_intercepted),
@@ -374,6 +442,7 @@ int main(void)
 	    cmocka_unit_test(the_address_of_an_outbound_listener),
 	    cmocka_unit_test(the_address_of_a_backend),
 	    cmocka_unit_test(our_own_connection),
+	    cmocka_unit_test(our_own_connection_is_forgotten),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }
