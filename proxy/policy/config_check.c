@@ -118,6 +118,18 @@ static void check_plaintext(const struct config *config, struct diag_list *diags
 	}
 }
 
+/* CERT-17, RFC 7590 section 3.4: a client that cannot verify its service has nobody to do it but us. Rules for peers
+ * are in config_check_peers.c. */
+static void check_clients_service(const struct config *config, struct diag_list *diags)
+{
+	enum level level = (enum level)config->policy.level[ROLE_C2S_OUTBOUND];
+	if (config_has_role(config, ROLE_C2S_OUTBOUND) && !level_needs_identity(level))
+		diag_add(diags, DIAG_WARNING, config->policy.level_mark[ROLE_C2S_OUTBOUND],
+			 "\"policy.c2s-outbound: %s\" gives the passwords of clients to whoever answers for their "
+			 "service, with any certificate: set it to verify (RFC 7590 section 3.4)",
+			 level_name(level));
+}
+
 /* Everybody? IPv4 lies behind 96 bits of mapping (base/cidr.c). */
 static bool is_everybody(const struct cidr *nets, size_t count)
 {
@@ -161,6 +173,7 @@ void config_check(const struct config *config, struct diag_list *diags)
 	check_addresses(config, diags);
 	check_listeners(config, diags);
 	check_plaintext(config, diags);
+	check_clients_service(config, diags);
 	check_trust(config, diags);
 	check_client_certificate(config, diags);
 	config_check_domains(config, diags);

@@ -60,6 +60,21 @@ static void check_weakness(const struct config *config, size_t at, struct diag_l
 			 remedy);
 }
 
+/* CERT-17; as check_clients_service in config_check.c. What is weaker than its role has its excuse, which does not make
+ * anybody's password any safer. */
+static void check_passwords(const struct config *config, size_t at, struct diag_list *diags)
+{
+	const struct config_peer *rule = &config->peers[at];
+	if (rule->level < 0 || level_needs_identity((enum level)rule->level) ||
+	    !config_has_role(config, ROLE_C2S_OUTBOUND) || diag_has_error_at(diags, rule->level_mark))
+		return;
+	diag_add(diags, DIAG_WARNING, rule->level_mark,
+		 "\"peers[%zu].level: %s\" holds on c2s-outbound, too, and gives the passwords of clients to whoever "
+		 "answers for their service, with any certificate: set it to verify or fingerprint (RFC 7590 section "
+		 "3.4)",
+		 at, level_name((enum level)rule->level));
+}
+
 static void check_fingerprints(const struct config *config, size_t at, struct diag_list *diags)
 {
 	const struct config_peer *rule = &config->peers[at];
@@ -100,10 +115,10 @@ static void check_connect(const struct config *config, size_t at, struct diag_li
 	mem_free(text);
 }
 
-/* Does every domain that comes to rule b come to a first, for as long as b lasts? */
-static bool hides(const struct config_peer *a, const struct config_peer *b)
+/* Does every domain that comes to rule b come to a first, as long as a lasts? */
+static bool covers(const struct config_peer *a, const struct config_peer *b)
 {
-	if (a->domain == NULL || a->until < b->until)
+	if (a->domain == NULL || b->domain == NULL)
 		return false;
 	return strcmp(a->domain, b->domain) == 0 || policy_pattern_matches(a->domain, b->domain);
 }
@@ -111,8 +126,8 @@ static bool hides(const struct config_peer *a, const struct config_peer *b)
 static void check_reach(const struct config *config, size_t at, struct diag_list *diags)
 {
 	const struct config_peer *rule = &config->peers[at];
-	for (size_t i = 0; i < at && rule->domain != NULL; i++) {
-		if (!hides(&config->peers[i], rule))
+	for (size_t i = 0; i < at; i++) {
+		if (config->peers[i].until < rule->until || !covers(&config->peers[i], rule))
 			continue;
 		diag_add(
 		    diags, DIAG_WARNING, rule->domain_mark,
@@ -126,6 +141,7 @@ void config_check_peers(const struct config *config, struct diag_list *diags)
 {
 	for (size_t i = 0; i < config->peer_count; i++) {
 		check_weakness(config, i, diags);
+		check_passwords(config, i, diags);
 		check_fingerprints(config, i, diags);
 		check_connect(config, i, diags);
 		check_reach(config, i, diags);
@@ -135,8 +151,43 @@ void config_check_peers(const struct config *config, struct diag_list *diags)
 			 "\"peers\" speaks to nobody: there are only c2s-inbound listeners");
 }
 
+static enum level level_in(const struct config *config, const struct config_peer *rule, enum role role)
+{
+	return (enum level)(rule->level >= 0 ? rule->level : config->policy.level[role]);
+}
+
+/* Does rule a ask for less than b, of any role in use? */
+static bool asks_less(const struct config *config, const struct config_peer *a, const struct config_peer *b)
+{
+	for (int role = ROLE_C2S_INBOUND + 1; role < ROLE_COUNT; role++) {
+		if (config_has_role(config, (enum role)role) &&
+		    level_is_weaker(level_in(config, a, (enum role)role), level_in(config, b, (enum role)role)))
+			return true;
+	}
+	return policy_tls_is_weaker(&a->tls, &b->tls);
+}
+
+/* Hidden for good is said by check_reach; for years, by a weaker rule whose end is far, is no better today. */
+static void check_eclipse(const struct config *config, size_t at, int64_t now, struct diag_list *diags)
+{
+	const struct config_peer *rule = &config->peers[at];
+	for (size_t i = 0; i < at; i++) {
+		const struct config_peer *earlier = &config->peers[i];
+		if (earlier->until < now || earlier->until >= rule->until || !covers(earlier, rule) ||
+		    !asks_less(config, earlier, rule))
+			continue;
+		diag_add(diags, DIAG_WARNING, rule->domain_mark,
+			 "\"peers[%zu].domain\": nothing comes to this rule until %s is over: peers[%zu] (%s) stands "
+			 "before it, takes %s and asks for less: put the stricter rule first",
+			 at, earlier->until_text, i, earlier->domain, rule->domain);
+		return;
+	}
+}
+
 void config_check_dates(const struct config *config, int64_t now, struct diag_list *diags)
 {
+	for (size_t i = 0; i < config->peer_count; i++)
+		check_eclipse(config, i, now, diags);
 	for (size_t i = 0; i < config->peer_count; i++) {
 		const struct config_peer *rule = &config->peers[i];
 		if (rule->until_text == NULL)

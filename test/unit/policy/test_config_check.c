@@ -83,6 +83,24 @@ static void outbound(void **state)
 	assert_cases(cases);
 }
 
+#define PASSWORDS(level)                                                                                           \
+	"1:24: warning: \"policy.c2s-outbound: " level "\" gives the passwords of clients to whoever answers for " \
+	"their service, with any certificate: set it to verify (RFC 7590 section 3.4)"
+static void passwords_of_clients(void **state)
+{
+	(void)state;
+	static const struct config_case cases[] = {
+	    {"policy: {c2s-outbound: encrypt}\n" OUT("c2s-outbound", ""), PASSWORDS("encrypt")},
+	    {"policy: {c2s-outbound: may}\n" OUT("c2s-outbound", ""),
+	     "1:24: warning: \"policy.c2s-outbound: may\" lets plaintext through\n" PASSWORDS("may")},
+	    {"policy: {c2s-outbound: none}\n" OUT("c2s-outbound", ""),
+	     "1:24: warning: \"policy.c2s-outbound: none\" lets plaintext through\n" PASSWORDS("none")},
+	    {"policy: {c2s-outbound: verify}\n" OUT("c2s-outbound", ""), ""},
+	    {"policy: {c2s-outbound: encrypt}\n" OUT("s2s-outbound", ""), ""},
+	};
+	assert_cases(cases);
+}
+
 #define TRUSTS(networks) \
 	"listeners: [{role: c2s-inbound, address: \"[::]:9\", accept-proxy-protocol: [" networks "]}]\n" DOMAINS
 static void trust(void **state)
@@ -268,9 +286,11 @@ static void domains_by_role(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(listeners), cmocka_unit_test(plaintext),       cmocka_unit_test(trust),
-	    cmocka_unit_test(names),     cmocka_unit_test(certificates),    cmocka_unit_test(backends),
-	    cmocka_unit_test(outbound),  cmocka_unit_test(domains_by_role),
+	    cmocka_unit_test(listeners),       cmocka_unit_test(plaintext),
+	    cmocka_unit_test(trust),           cmocka_unit_test(names),
+	    cmocka_unit_test(certificates),    cmocka_unit_test(backends),
+	    cmocka_unit_test(outbound),        cmocka_unit_test(passwords_of_clients),
+	    cmocka_unit_test(domains_by_role),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,15 +137,34 @@ static void rules_that_nothing_comes_to(void **state)
 	assert_cases(cases);
 }
 
+#define PASSWORDS(level)                                                                                            \
+	"1:28: warning: \"peers[0].level: " level "\" holds on c2s-outbound, too, and gives the passwords of "      \
+	"clients to whoever answers for their service, with any certificate: set it to verify or fingerprint (RFC " \
+	"7590 section 3.4)"
+#define CLIENTS "listeners: [{role: c2s-outbound, address: \"127.0.0.1:9\"}]\n"
+static void passwords_of_clients(void **state)
+{
+	static const struct config_case cases[] = {
+	    {"peers: [{domain: x, level: encrypt" EXCUSED "}]\n" CLIENTS, PASSWORDS("encrypt")},
+	    {"peers: [{domain: x, level: may" EXCUSED "}]\n" CLIENTS, PASSWORDS("may")},
+	    {"peers: [{domain: x, level: none" EXCUSED "}]\n" CLIENTS, PASSWORDS("none")},
+	    {"peers: [{domain: x, level: verify}]\n" CLIENTS, ""},
+	    {"peers: [{domain: x}]\n" CLIENTS, ""},
+	    {"peers: [{domain: x, level: fingerprint, fingerprints: ['sha256:" HEX64 "']}]\n" CLIENTS, ""},
+	    {RULE("level: encrypt" EXCUSED), ""},
+	};
+	(void)state;
+	assert_cases(cases);
+}
+
 /* 2027-03-31T23:59:59Z */
 #define LAST 1806537599
 #define DAY 86400
-static void assert_dates(int64_t now, const char *expected)
+static void assert_dates_of(const char *text, int64_t now, const char *expected)
 {
 	struct diag_list diags;
 	diag_init(&diags, "");
-	struct config *config =
-	    config_from(RULES("{domain: a}, {domain: b, until: 2027-03-31}, {domain: c, until: 2028-12-31}"), &diags);
+	struct config *config = config_from(text, &diags);
 	assert_non_null(config);
 	config_check_dates(config, now, &diags);
 	assert_int_equal(diags.count, *expected ? 1 : 0);
@@ -156,6 +175,12 @@ static void assert_dates(int64_t now, const char *expected)
 	}
 	config_unref(&config);
 	diag_fini(&diags);
+}
+
+static void assert_dates(int64_t now, const char *expected)
+{
+	assert_dates_of(RULES("{domain: a}, {domain: b, until: 2027-03-31}, {domain: c, until: 2028-12-31}"), now,
+			expected);
 }
 
 #define SAID(text) ":1:41: warning: \"peers[1].until\": the rule " text
@@ -173,6 +198,51 @@ static void what_the_calendar_says(void **state)
 	assert_dates(LAST + 400 * DAY, OVER);
 }
 
+#define WEAK_UNTIL "{domain: \"*.f\", level: encrypt, reason: old, until: 2027-03-31}, "
+#define ECLIPSED(at, name)                                                                                            \
+	":" at ": warning: \"peers[1].domain\": nothing comes to this rule until 2027-03-31 is over: peers[0] (*.f) " \
+	"stands before it, takes " name " and asks for less: put the stricter rule first"
+static void hidden_for_a_while_by_a_weaker_rule(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t now;
+		const char *expected;
+	} cases[] = {
+	    {RULES(WEAK_UNTIL "{domain: strict.f, tls: {min-version: 1.3}}"), 0, ECLIPSED("1:83", "strict.f")},
+	    {RULES(WEAK_UNTIL "{domain: \"*.f\"}"), 0, ECLIPSED("1:83", "*.f")},
+	    {RULES(WEAK_UNTIL "{domain: strict.f, until: 2028-12-31}"), 0, ECLIPSED("1:83", "strict.f")},
+	    /* By TLS alone; a later rule that is no stricter; one for others; one that has its turn already. */
+	    {RULES("{domain: \"*.f\", tls: {profile: compat}, reason: old, until: 2027-03-31}, {domain: a.f}"), 0,
+	     ECLIPSED("1:91", "a.f")},
+	    {RULES("{domain: \"*.f\", until: 2027-03-31}, {domain: strict.f, tls: {min-version: 1.3}}"), 0,
+	     ECLIPSED("1:54", "strict.f")},
+	    {RULES("{domain: \"*.f\", until: 2027-03-31}, {domain: a.f, connect: \"192.0.2.1:5269\"}"), 0, ""},
+	    {RULES("{domain: \"*.f\", tls: {min-version: 1.3}, until: 2027-03-31}, {domain: a.f}"), 0, ""},
+	    {RULES(WEAK_UNTIL "{domain: \"*.f\", level: encrypt, reason: old, until: 2028-12-31}"), 0, ""},
+	    {RULES(WEAK_UNTIL "{domain: f}, {domain: g}"), 0, ""},
+	    {RULES("{domain: strict.f}, " WEAK_UNTIL "{domain: g}"), 0, ""},
+	    {"policy: {s2s-outbound: encrypt}\n" RULES(
+		 "{domain: \"*.f\", until: 2027-03-31}, {domain: a.f, level: verify}"),
+	     0,
+	     ":2:54: warning: \"peers[1].domain\": nothing comes to this rule until 2027-03-31 is over: peers[0] (*.f) "
+	     "stands before it, takes a.f and asks for less: put the stricter rule first"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_dates_of(cases[i].text, cases[i].now, cases[i].expected);
+	/* To the end of that day, and no longer; that it is over is another warning, or that it ends. */
+	struct diag_list diags;
+	for (int past = 0; past < 2; past++) {
+		diag_init(&diags, "");
+		struct config *config = config_from(RULES(WEAK_UNTIL "{domain: strict.f}"), &diags);
+		config_check_dates(config, LAST + past, &diags);
+		assert_int_equal(diags.count, past ? 1 : 2);
+		config_unref(&config);
+		diag_fini(&diags);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +251,8 @@ int main(void)
 	    cmocka_unit_test(lists_and_the_level_that_reads_them),
 	    cmocka_unit_test(where_it_connects),
 	    cmocka_unit_test(rules_that_nothing_comes_to),
+	    cmocka_unit_test(passwords_of_clients),
+	    cmocka_unit_test(hidden_for_a_while_by_a_weaker_rule),
 	    cmocka_unit_test(what_the_calendar_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
