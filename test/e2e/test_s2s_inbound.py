@@ -72,14 +72,32 @@ def test_encrypt_leaves_proof_to_dialback(gateway, legacy_backend, pki, zoo):
     assert audit.get(closed, "xmpp.verification.method") == "dialback"
 
 
-def test_a_certificate_that_is_required(gateway, pki):
-    proxy = gateway(config={"tls": {"client-certificate": "require"}})
+@pytest.mark.parametrize("level", ["verify", "encrypt"])
+@pytest.mark.parametrize("version, alert", [(ssl.TLSVersion.TLSv1_2, "HANDSHAKE_FAILURE"), (ssl.TLSVersion.TLSv1_3, "CERTIFICATE_REQUIRED")],
+                         ids=["1.2", "1.3"])
+def test_a_certificate_that_is_required(gateway, legacy_backend, pki, version, alert, level):
+    """TLS itself ends for want of one, whatever the level: an alert, and no word of XMPP."""
+    proxy = gateway(config={"tls": {"client-certificate": "require"}, "policy": {"s2s-inbound": level}})
     visitor = Peer(proxy.inbound)
-    with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
-        visitor.secure(context(pki))
-        visitor.begin().opened()
-    record = proxy.wait_records("stream-closed")[0]
-    assert record["event"]["code"] in ("tls-failed", "peer-unverified")
+    try:
+        visitor.secure(context(pki, version=version)).begin()
+        data, end = visitor.to_end()
+    except ssl.SSLError as error:  # 1.2: the handshake is not over before that
+        data, end = b"", f"alert:{error.reason}"
+    assert data == b"" and end.startswith("alert:") and end.endswith("ALERT_" + alert), (data, end)
+    assert proxy.wait_records("stream-closed")[0]["event"]["code"] == "tls-failed" and legacy_backend.accepted == 0
+
+
+def test_a_certificate_that_is_requested(gateway, legacy_backend, pki):
+    """Without one TLS goes on: it is policy that refuses, by a stream error, or leaves it to dialback."""
+    proxy = gateway([peer("lax.test", level="encrypt", **EXCUSE)], config={"tls": {"client-certificate": "request"}})
+    Peer(proxy.inbound).secure(context(pki)).begin().refused("peer-unverified")
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "peer-unverified" and legacy_backend.accepted == 0
+    visitor = Peer(proxy.inbound).secure(context(pki), sender="lax.test").begin(sender="lax.test")
+    server = legacy_backend.greet_server()
+    visitor.opened()
+    visitor.dialback(server, sender="lax.test")
+    visitor.close()
 
 
 @pytest.mark.parametrize("sender, allowed", [(REMOTE, True), ("somebody.else.test", False)])

@@ -17,7 +17,7 @@ from .dnslab import free_dns_port
 
 class Resolver:
     """`twist(query, answer)` gives the answer to send, None for silence; both are dns.message.Message. delay: seconds before
-    each answer. `asked` holds the names of the questions."""
+    each answer. `asked` holds the questions, (name, kind) each."""
 
     def __init__(self, lab, twist=lambda query, answer: answer, delay=0):
         self.lab, self.twist, self.delay, self.asked = lab, twist, delay, []
@@ -62,7 +62,7 @@ class Resolver:
 
     def answer(self, wire, tcp=False):
         query = dns.message.from_wire(wire)
-        self.asked.append(query.question[0].name.to_text())
+        self.asked.append((query.question[0].name.to_text(), dns.rdatatype.to_text(query.question[0].rdtype)))
         time.sleep(self.delay)
         said = self.twist(query, dns.message.from_wire(self.ask(wire, tcp)))
         return None if said is None else said.to_wire(max_size=65535 if tcp else 4096)
