@@ -124,10 +124,14 @@ def test_weights_share_the_streams(gateway, remote, dns, domain):
     assert all(server.guests for server in servers), [len(server.guests) for server in servers]
 
 
+def own_address():
+    """A loopback address that no other run of the tests uses."""
+    return "127.%d.%d.%d" % (os.getpid() // 64516 % 250 + 1, os.getpid() // 254 % 254 + 1, os.getpid() % 254 + 1)
+
+
 def test_no_srv_means_port_5269_of_the_domain(gateway, dns, domain):
-    """At a loopback address that no other run of the tests uses."""
     name, _ = domain()
-    address = "127.%d.%d.%d" % (os.getpid() // 64516 % 250 + 1, os.getpid() // 254 % 254 + 1, os.getpid() % 254 + 1)
+    address = own_address()
     dns.publish(f"{name}. A {address}")
     proxy = gateway(dns=dns)
     with socket.create_server((address, 5269)) as listener:
@@ -135,6 +139,40 @@ def test_no_srv_means_port_5269_of_the_domain(gateway, dns, domain):
         legacy = Legacy(proxy.outbound).begin(name)
         listener.accept()[0].close()
         legacy.close()
+
+
+# --- an address as the domain (RFC 6120 section 3.2, RFC 9525 section 6.4; TLS-19, CERT-6)
+def test_an_address_is_asked_of_nobody(gateway, remote, pki, resolver):
+    """There is nothing to look up: port 5269 of it, no server name, and a certificate with these octets."""
+    address, watching = own_address(), resolver()
+    server = remote(certificate=pki.issue(address, san="IP:" + address, usage="serverAuth,clientAuth"), address=address, port=5269)
+    guest, record = reaches(gateway(dns=watching), address, server)
+    guest.saw_only_starttls()
+    assert guest.server_name is None and watching.asked == []
+    expected = {"xmpp.verification.method": "pkix", "xmpp.verification.matched": "IP-ID " + address, "xmpp.dns.dnssec": None,
+                "destination.domain": address, "destination.ip": address}
+    assert {name: audit.get(record, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("names, proven", [("IP:::1", True), ("DNS:[::1]", False), ("IP:127.0.0.1", False)])
+def test_an_ipv6_address_in_brackets(gateway, remote, pki, names, proven):
+    """By a rule, so that it need not be port 5269 of this machine. One form in policy, certificate and record: without brackets."""
+    server = remote(certificate=pki.issue("an-address", san=names, usage="serverAuth,clientAuth"), address="::1")
+    proxy = gateway([peer("::1", server)])
+    if not proven:
+        Legacy(proxy.outbound).begin("[::1]").refused("remote-unverified")
+        return
+    legacy = Legacy(proxy.outbound).open("[::1]")
+    assert server.ready().server_name is None
+    legacy.close()
+    assert audit.get(proxy.wait_records("stream-established")[0], "xmpp.verification.matched") == "IP-ID ::1"
+
+
+@pytest.mark.parametrize("names", ["DNS:{}", "IP:127.0.0.1"])
+def test_an_address_is_not_proven_by_a_name(gateway, remote, pki, names):
+    address = own_address()
+    remote(certificate=pki.issue("an-address", san=names.format(address), usage="serverAuth,clientAuth"), address=address, port=5269)
+    Legacy(gateway().outbound).begin(address).refused("remote-unverified")
 
 
 # --- nothing to be had

@@ -5,12 +5,16 @@ import contextlib
 
 import pytest
 
-from harness import audit, s2s
+from harness import audit, s2s, wire
+from harness.client import Client
 from harness.gateway import REDIRECT, Gateway, HostGateway, peer
 from harness.legacy import Legacy
 from harness.netns import V4, V6, Network, why_not
 from harness.remote import Remote
 from harness.wait import account
+
+
+PATTERNS = {"4": V4, "6": V6}
 
 
 class OnHost(Legacy):
@@ -35,7 +39,7 @@ def hosts():
 def far(hosts, pki, remote_certificate):
     """The remote server's port 5269, on its host, in either family."""
     host, _ = hosts
-    made = {family: Remote(pki, remote_certificate, pattern.format(10), 5269, host) for family, pattern in (("4", V4), ("6", V6))}
+    made = {family: Remote(pki, remote_certificate, pattern.format(10), 5269, host) for family, pattern in PATTERNS.items()}
     yield made
     for server in made.values():
         server.close()
@@ -55,8 +59,8 @@ def box(hosts, pki, manage):
     _, host = hosts
     started = []
 
-    def make(rules=None, **options):
-        proxy = manage(Local(host, pki, **options))
+    def make(rules=None, kind=Local, **options):
+        proxy = manage(kind(host, pki, **options))
         started.append(proxy.redirect(rules))
         return proxy
     yield make
@@ -71,13 +75,13 @@ def test_redirect_on_the_same_machine(hosts, box, far, family):
     _, host = hosts
     server = far[family]
     proxy = box(peers=[peer("remote.test", server)])
-    legacy = OnHost(host, {"4": V4, "6": V6}[family].format(10)).open("remote.test")
+    legacy = OnHost(host, PATTERNS[family].format(10)).open("remote.test")
     guest = server.ready()
     guest.saw_only_starttls()
     legacy.dialback(guest)
     legacy.close()
     record = proxy.wait_records("stream-established")[0]
-    assert audit.get(record, "destination.port") == 5269 and audit.get(record, "destination.ip") == {"4": V4, "6": V6}[family].format(10)
+    assert audit.get(record, "destination.port") == 5269 and audit.get(record, "destination.ip") == PATTERNS[family].format(10)
 
 
 @pytest.mark.parametrize("family", ["4", "6"])
@@ -89,10 +93,20 @@ def test_the_original_destination_as_the_next_hop(hosts, box, far, family):
     listeners = [{"role": "s2s-outbound", "address": address, "intercept": "redirect", "next-hop": "original-destination", "accept-from": allowed}
                  for address in ("127.0.0.1:15270", "[::1]:15270")]
     box(config={"listeners": listeners})
-    legacy = OnHost(host, {"4": V4, "6": V6}[family].format(10)).open("remote.test")
+    legacy = OnHost(host, PATTERNS[family].format(10)).open("remote.test")
     legacy.dialback(server.ready())
     legacy.close()
-    OnHost(host, {"4": V4, "6": V6}[family].format(10)).begin("somebody.else.test").refused("remote-unverified")
+    OnHost(host, PATTERNS[family].format(10)).begin("somebody.else.test").refused("remote-unverified")
+
+
+def test_accept_from_counts_alone(hosts, box, far):
+    """That a connection arrives at loopback is enough where it is not set; where it is, the machine's own address has to be in it."""
+    _, host = hosts
+    listener = {"role": "s2s-outbound", "address": "127.0.0.1:15270", "intercept": "redirect", "accept-from": ["127.0.0.0/8"]}
+    proxy = box(config={"listeners": [listener]}, peers=[peer("remote.test", far["4"])])
+    assert OnHost(host, V4.format(10)).begin("remote.test").to_end()[0] == b""
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "source-not-allowed"
+    far["4"].nobody()
 
 
 def test_a_connection_that_was_not_redirected(hosts, box, far):
@@ -100,7 +114,7 @@ def test_a_connection_that_was_not_redirected(hosts, box, far):
     _, host = hosts
     proxy = box(peers=[peer("remote.test", far["4"])])
     data, _ = OnHost(host, "127.0.0.1", 15270).begin("remote.test").to_end()
-    assert data == b"" or data.endswith(s2s.told("not-intercepted")), data
+    assert data == b"", data
     assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "not-intercepted"
     far["4"].nobody()
 
@@ -132,19 +146,25 @@ def test_the_same_port_towards_somebody_else_is_no_loop(hosts, box, far):
     assert not [r for r in proxy.records("stream-refused") if r["event"]["code"] == "loop"]
 
 
-def test_iptables_does_the_same(hosts, manage, far, pki):
+@pytest.mark.parametrize("family", ["4", "6"])
+def test_iptables_does_the_same(hosts, manage, far, pki, family):
     """For who still has it: -m owner instead of skuid."""
     _, host = hosts
     rules = ("-t", "nat", "{}", "OUTPUT", "-p", "tcp", "--dport", "5269", "-m", "owner", "!", "--uid-owner", account(), "-j", "REDIRECT",
              "--to-ports", "15270")
 
-    manage(Local(host, pki, peers=[peer("remote.test", far["4"])]))
+    server = far[family]
+    proxy = manage(Local(host, pki, peers=[peer("remote.test", server)]))
     for program in ("iptables", "ip6tables"):
         host.check(program, *(word.format("-A") for word in rules))
     try:
-        legacy = OnHost(host, V4.format(10)).open("remote.test")
-        legacy.dialback(far["4"].ready())
+        legacy = OnHost(host, PATTERNS[family].format(10)).open("remote.test")
+        guest = server.ready()
+        guest.saw_only_starttls()
+        legacy.dialback(guest)
         legacy.close()
+        record = proxy.wait_records("stream-established")[0]
+        assert audit.get(record, "source.ip") == {"4": host.addresses, "6": host.addresses6}[family][0]
     finally:
         for program in ("iptables", "ip6tables"):
             host.check(program, *(word.format("-D") for word in rules))
@@ -170,3 +190,83 @@ def test_a_certificate_is_asked_of_the_domain_not_of_the_address(hosts, box, far
     far["4"].certificate = zoo.get("address")
     box(peers=[peer("remote.test", far["4"])])
     OnHost(host, V4.format(10)).begin("remote.test").refused("remote-unverified")
+
+
+# --- clients
+class ForClients(Local):
+    """Connections of the host's clients to port 5222 of anybody are led to it."""
+
+    def listeners(self, address):
+        return [{"role": "c2s-outbound", "address": address, "intercept": "redirect"} for address in ("127.0.0.1:15222", "[::1]:15222")]
+
+    def redirect(self, rules=None):
+        return super().redirect(rules or REDIRECT.format(account=account()).replace("5269", "5222").replace("15270", "15222"))
+
+
+@pytest.fixture
+def service(hosts, pki, remote_certificate):
+    """service(family, ...) -> a service on port 5222 of the remote host, by script."""
+    made = []
+
+    def make(family, **script):
+        script.setdefault("features", wire.FEATURES_AUTH)
+        made.append(Remote(pki, script.pop("certificate", remote_certificate), PATTERNS[family].format(10), 5222, hosts[0], **script))
+        made[-1].namespace = s2s.CLIENT
+        return made[-1]
+    yield make
+    for server in made:
+        server.close()
+
+
+class ClientOnHost(Client):
+    def __init__(self, host, address, port=5222):
+        with host.inside():
+            super().__init__(port, address)
+
+
+@pytest.mark.parametrize("family", ["4", "6"])
+def test_a_client_that_is_redirected(hosts, box, service, family):
+    """It believes that it talks to its service; that one sees <starttls/> and TLS, and the password inside only."""
+    _, host = hosts
+    server = service(family)
+    proxy = box(kind=ForClients, peers=[peer("remote.test", server)])
+    client = ClientOnHost(host, PATTERNS[family].format(10))
+    client.send(s2s.header("remote.test", "juliet@remote.test", namespace=s2s.CLIENT))
+    opened = client.until(b"</stream:features>")
+    guest = server.ready()
+    guest.saw_only_starttls()
+    assert guest.server_name == "remote.test" and s2s.value(opened, "id") == guest.identity
+    client.send(wire.auth())
+    assert guest.until(wire.auth()) == wire.auth()
+    client.close()
+    record = proxy.wait_records("stream-established")[0]
+    expected = {"xmpp.role": "c2s-outbound", "xmpp.to": "remote.test", "source.ip": {"4": host.addresses, "6": host.addresses6}[family][0],
+                "destination.ip": PATTERNS[family].format(10), "destination.port": 5222, "xmpp.verification.matched": "DNS-ID remote.test"}
+    assert {name: audit.get(record, name) for name in expected} == expected
+    assert not [r for r in proxy.records() if wire.plain() in str(r)]
+
+
+def test_a_redirected_client_tells_no_impostor(hosts, box, service, zoo):
+    """What the client pipelines behind its header goes nowhere before the service is proven."""
+    _, host = hosts
+    server = service("4", certificate=zoo.get("self-signed"))
+    proxy = box(kind=ForClients, peers=[peer("self-signed.zoo.test", server)])
+    client = ClientOnHost(host, V4.format(10))
+    client.send(s2s.header("self-signed.zoo.test", "juliet@self-signed.zoo.test", namespace=s2s.CLIENT) + wire.auth())
+    data, _ = client.to_end()
+    assert data.endswith(s2s.told("remote-unverified")) and b"mechanisms" not in data, data
+    server.failed()
+    assert [guest for guest in server.guests if s2s.PREFIX.fullmatch(guest.prefix)] == server.guests
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "remote-unverified"
+
+
+def test_a_client_that_was_not_redirected(hosts, box, service):
+    _, host = hosts
+    server = service("4")
+    proxy = box(kind=ForClients, peers=[peer("remote.test", server)])
+    client = ClientOnHost(host, "127.0.0.1", 15222)
+    client.send(s2s.header("remote.test", "juliet@remote.test", namespace=s2s.CLIENT))
+    data, _ = client.to_end()
+    assert data == b"", data
+    assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "not-intercepted"
+    server.nobody()

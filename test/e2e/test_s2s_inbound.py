@@ -10,6 +10,7 @@ from harness import audit, s2s, wire
 from harness.gateway import EXCUSE, peer
 from harness.legacy import FEATURES_END, Legacy
 from harness.peer import Peer, context
+from harness.zoo import fingerprints
 
 REMOTE = "remote.test"
 
@@ -98,6 +99,57 @@ def test_a_certificate_that_is_requested(gateway, legacy_backend, pki):
     visitor.opened()
     visitor.dialback(server, sender="lax.test")
     visitor.close()
+
+
+@pytest.mark.parametrize("listed", ["certificate", "key", "next"])
+def test_a_fingerprint_proves_who_comes(gateway, legacy_backend, pki, zoo, listed):
+    """No authority is asked: self-signed is as good, by the certificate, by its key, or by the second that is listed."""
+    sender = "self-signed.zoo.test"
+    certificate, key = fingerprints(zoo.get("self-signed")[0])
+    other = "sha256:" + "0" * 64
+    pins = {"certificate": ["sha256:" + certificate], "key": ["spki-sha256:" + key], "next": [other, "spki-sha256:" + key]}[listed]
+    proxy = gateway([peer(sender, level="fingerprint", fingerprints=pins)])
+    visitor = Peer(proxy.inbound).secure(context(pki, zoo.get("self-signed")), sender=sender).begin(sender=sender)
+    server = legacy_backend.greet_server()
+    visitor.opened()
+    visitor.dialback(server, sender=sender)
+    visitor.close()
+    record = proxy.wait_records("stream-established")[0]
+    expected = {"xmpp.role": "s2s-inbound", "xmpp.policy.level": "fingerprint", "xmpp.policy.rule": sender,
+                "xmpp.verification.method": "fingerprint", "xmpp.verification.result": "verified", "tls.client.hash.sha256": certificate,
+                "xmpp.verification.matched": pins[-1]}
+    assert {name: audit.get(record, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("shown", ["verified", "none"])
+def test_a_fingerprint_is_not_replaced_by_an_authority(gateway, legacy_backend, pki, remote_certificate, shown):
+    """A certificate that PKIX verifies for that very domain is not the one that is pinned; nor is none."""
+    proxy = gateway([peer(REMOTE, level="fingerprint", fingerprints=["sha256:" + "0" * 64])])
+    visitor = Peer(proxy.inbound).secure(context(pki, remote_certificate if shown == "verified" else None))
+    visitor.begin().refused("peer-unverified")
+    assert legacy_backend.accepted == 0
+    record = proxy.wait_records("stream-refused")[0]
+    assert record["event"]["code"] == "peer-unverified" and audit.get(record, "xmpp.policy.level") == "fingerprint"
+    assert audit.get(record, "xmpp.verification.result") == "unverified" and audit.get(record, "xmpp.verification.reason")
+
+
+@pytest.mark.parametrize("sender, names, matched", [
+    ("192.0.2.7", "IP:192.0.2.7", "IP-ID 192.0.2.7"), ("[2001:db8::7]", "IP:2001:db8::7", "IP-ID 2001:db8::7"),
+    ("192.0.2.7", "DNS:192.0.2.7", None), ("192.0.2.7", "IP:192.0.2.8", None), ("[2001:db8::7]", "DNS:remote.test", None)])
+def test_a_domain_that_is_an_address(gateway, legacy_backend, pki, sender, names, matched):
+    """CERT-6: proven by the octets of an iPAddress, and by nothing that looks like it."""
+    chain = pki.issue("an-address", san=names, usage="serverAuth,clientAuth")
+    proxy = gateway()
+    visitor = Peer(proxy.inbound).secure(context(pki, chain), sender=sender).begin(sender=sender)
+    if matched is None:
+        visitor.refused("peer-unverified", sender=sender)
+        assert legacy_backend.accepted == 0
+        return
+    server = legacy_backend.greet_server()
+    visitor.opened()
+    visitor.dialback(server, sender=sender)
+    visitor.close()
+    assert audit.get(proxy.wait_records("stream-established")[0], "xmpp.verification.matched") == matched
 
 
 @pytest.mark.parametrize("sender, allowed", [(REMOTE, True), ("somebody.else.test", False)])

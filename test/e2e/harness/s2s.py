@@ -11,6 +11,8 @@ FEATURE = b"<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
 FEATURES_DIALBACK = b"<stream:features>" + FEATURE + b"</stream:features>"
 FEATURES_STARTTLS = f"<stream:features><starttls xmlns='{wire.TLS}'/></stream:features>".encode()
 FEATURES_NONE = b"<stream:features/>"
+FEATURES_BIDI = b"<stream:features><bidi xmlns='urn:xmpp:features:bidi'/>" + FEATURE + b"</stream:features>"
+BIDI = b"<bidi xmlns='urn:xmpp:bidi'/>"
 NOT_XML = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 UNSUPPORTED = wire.stream_error("unsupported-stanza-type")
 # Section 5, vector 7: all that may be said to a remote server before the first byte of TLS.
