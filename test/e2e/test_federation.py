@@ -2,11 +2,12 @@
 """Real servers: legacy ones behind portcullis speak with modern ones and with each other, both ways. That they cannot without is in
 test_lab.py. The connections of the legacy servers on host a are led to portcullis by the packet filter, that of host b has it for its
 next hop, both as the operator's guide has it."""
+import contextlib
 import itertools
 
 import pytest
 
-from harness import audit
+from harness import audit, s2s, wire
 from harness.gateway import HostGateway
 from harness.mitm import Mitm
 from harness.wait import SLOW, until
@@ -116,23 +117,77 @@ def test_a_domain_that_does_not_exist_bounces_at_once(world, gateways):
     assert gateways.b.wait_records("stream-refused", xmpp__to="no-such-domain.example")[0]["event"]["code"] == "dns"
 
 
-def test_a_stripping_man_in_the_middle(world, gateways):
-    """On the path between the hosts: the words arrive, inside TLS, and the alarm is raised."""
-    proxy = gateways.a
-    mitm = Mitm(("10.90.1.10", 5269), strip=("feature",), namespace=world.net, address="::", port=16969)
-    world.net.nft("table inet mitm {\nchain pre {\ntype nat hook prerouting priority -100;\n"
-                  "ip saddr 10.90.1.1 ip daddr 10.90.1.10 tcp dport 5269 redirect to :16969\n"
-                  "ip6 saddr fd90:1::1 ip6 daddr fd90:1::10 tcp dport 5269 redirect to :16969\n}\n}\n")
+# --- somebody on the path between the hosts
+LEAD = """
+table inet mitm {
+	chain pre {
+		type nat hook prerouting priority -100;
+		ip saddr 10.90.1.1 ip daddr 10.90.1.10 tcp dport 5269 redirect to :16969
+		ip6 saddr fd90:1::1 ip6 daddr fd90:1::10 tcp dport 5269 redirect to :16969
+	}
+}
+"""
+# All that may be said to capulet.example before TLS, byte for byte (section 5, vector 7).
+OPENING = (b"<?xml version='1.0'?><stream:stream from='montague.example' to='capulet.example' version='1.0' xml:lang='en' "
+           b"xmlns='jabber:server' xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams'>") + wire.STARTTLS
+
+
+@contextlib.contextmanager
+def somebody_between(world, proxy, **edits):
+    """On the way from host a to capulet.example. What was open before, and what went through him, is closed in order."""
+    deliver(world, "montague.example", "capulet.example")
+    before = len(proxy.records())
+    mitm = Mitm(("10.90.1.10", 5269), namespace=world.net, address="::", port=16969, **edits)
+    world.net.nft(LEAD)
     try:
         proxy.stop()
         proxy.start()
-        deliver(world, "montague.example", "capulet.example")
-        record = proxy.wait_records("starttls-stripped", xmpp__to="capulet.example")[0]
-        assert (record["event"]["severity"], audit.get(record, "xmpp.starttls.result")) == (3, "stripped-negotiated")
-        assert mitm.edited and not [clear for clear in mitm.clear if b"<message" in clear or b"db:result" in clear]
+        mitm.records = lambda action: audit.of(proxy.records()[before:], action, xmpp__to="capulet.example")
+        yield mitm
     finally:
         world.net.check("nft", "delete", "table", "inet", "mitm")
+        proxy.stop()
+        proxy.start()
         mitm.close()
+
+
+@pytest.mark.parametrize("strip, alarm, seen", [
+    (("feature",), ("starttls-stripped", 3), (False, False, "stripped-negotiated")),
+    (("required",), ("starttls-required-stripped", 2), (True, False, "negotiated")),
+    (("version",), None, (True, True, "negotiated")),
+    (("feature", "version"), ("starttls-stripped", 3), (False, False, "stripped-negotiated"))],
+    ids=["feature", "required", "version", "feature-and-version"])
+def test_a_stripping_man_in_the_middle(world, gateways, strip, alarm, seen):
+    """The words arrive, inside TLS, and the alarm is raised; he has learnt two names and nothing else."""
+    proxy = gateways.a
+    with somebody_between(world, proxy, strip=strip) as mitm:
+        deliver(world, "montague.example", "capulet.example")
+        established = proxy.wait_records("stream-established", xmpp__to="capulet.example", xmpp__role="s2s-outbound")[-1]
+        alarms = mitm.records("starttls-stripped") + mitm.records("starttls-required-stripped")
+        assert [(r["event"]["action"], r["event"]["severity"]) for r in alarms] == ([alarm] if alarm else [])
+        for record in [established] + alarms:
+            assert tuple(audit.get(record, "xmpp.starttls." + name) for name in ("advertised", "required", "result")) == seen
+        assert audit.get(established, "xmpp.verification.result") == "verified" and audit.get(established, "tls.version") == "1.3"
+    assert mitm.edited and mitm.clear and set(mitm.clear) == {OPENING}
+    assert all(after.startswith(b"\x16\x03") for after in mitm.after)
+
+
+@pytest.mark.parametrize("answer, code, alarm, end", [
+    ("garbage", "remote-injection", True, b""), ("inject", "remote-injection", True, b""), ("failure", "no-tls", False, wire.CLOSE)],
+    ids=["garbage", "inject", "failure"])
+def test_a_tampering_man_in_the_middle(world, gateways, answer, code, alarm, end):
+    """Bytes behind <proceed/>, or a refusal in the server's name: the words come back to who wrote them, and he hears none."""
+    proxy, client = gateways.a, world.client("montague.example")
+    text = f"word {next(NUMBERS)}"
+    with somebody_between(world, proxy, answer=answer) as mitm:
+        client.say("nurse@capulet.example", text)
+        condition, why = client.bounced(text)
+        assert condition == "remote-server-timeout" and s2s.TOLD[code][1] in why, (condition, why)
+        assert {r["event"]["code"] for r in mitm.records("stream-refused")} == {code} and not mitm.records("stream-established")
+        assert {r["event"]["severity"] for r in mitm.records("starttls-injection")} == ({3} if alarm else set())
+    assert mitm.clear and set(mitm.clear) == {OPENING + end} and set(mitm.after) == {b""}
+    deliver(world, "montague.example", "capulet.example")
+    assert text not in [event["body"] for event in world.client("capulet.example").events("message")]
 
 
 def test_streams_come_back_after_a_restart(world, gateways):

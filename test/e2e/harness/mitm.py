@@ -23,11 +23,12 @@ class Mitm:
     answer   to <starttls/>: None: the server's own; "garbage": bytes that are no TLS behind its <proceed/>; "inject": XML
              there, in one segment with it; "failure": of the attacker's own, the server hears nothing of it
 
-    `clear` holds what the initiating side said before TLS, a value for each connection."""
+    `clear` holds what the initiating side said before TLS, `after` what it said once it had seen <proceed/>; a value for each
+    connection."""
 
     def __init__(self, target, strip=(), answer=None, namespace=None, address="127.0.0.1", port=0):
         self.target, self.strip, self.answer, self.namespace = target, set(strip), answer, namespace
-        self.clear, self.edited, self.sockets = [], 0, []
+        self.clear, self.after, self.edited, self.sockets = [], [], 0, []
         with self.inside():
             self.listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -55,6 +56,7 @@ class Mitm:
                 far.settimeout(None)
                 self.sockets += [near, far]
                 self.clear.append(b"")
+                self.after.append(b"")
                 state = {"number": len(self.clear) - 1, "raw": False}
                 threading.Thread(target=self.pass_on, args=(near, far, self.from_client, near, state), daemon=True).start()
                 threading.Thread(target=self.pass_on, args=(far, near, self.from_server, near, state), daemon=True).start()
@@ -74,7 +76,9 @@ class Mitm:
                     end.shutdown(socket.SHUT_RDWR)
 
     def from_client(self, data, near, state):
-        if not state["raw"] and not data.startswith(b"\x16"):
+        if state["raw"]:
+            self.after[state["number"]] += data
+        elif not data.startswith(b"\x16"):
             self.clear[state["number"]] += data
         if self.answer == "failure" and wire.STARTTLS in data:
             near.sendall(wire.TLS_FAILURE + wire.CLOSE)
