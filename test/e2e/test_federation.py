@@ -4,6 +4,9 @@ test_lab.py. The connections of the legacy servers on host a are led to portcull
 next hop, both as the operator's guide has it."""
 import contextlib
 import itertools
+import json
+import pathlib
+import re
 
 import pytest
 
@@ -76,6 +79,24 @@ def test_legacy_to_modern_and_back(world, gateways, legacy, modern):
     assert {name: audit.get(out, name) for name in expected} == expected
     back = proxy.wait_records("stream-established", xmpp__role="s2s-inbound", xmpp__from=modern, xmpp__to=legacy)[0]
     assert audit.get(back, "xmpp.verification.method") == "pkix" and audit.get(back, "tls.established") is True
+
+
+def members(value, path=""):
+    """Paths of what stands in a record, in the order in which it stands there."""
+    if not isinstance(value, dict):
+        return [path]
+    return [member for name, inner in value.items() for member in members(inner, f"{path}.{name}")]
+
+
+def test_the_examples_of_the_documentation(world, gateways):
+    """The first is a whole record of this very kind; none has a member that records do not have."""
+    deliver(world, "montague.example", "capulet.example")
+    record = gateways.a.wait_records("stream-established", xmpp__role="s2s-outbound", xmpp__to="capulet.example")[0]
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "audit-log.md").read_text(encoding="utf-8")
+    whole, *others = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)]
+    assert members(whole) == members(record)
+    known = set(members(record)) | {".event.reason"} | {".xmpp.peer.previous." + name for name in ("subject", "issuer", "sha256", "spki_sha256")}
+    assert len(others) == 2 and not [member for other in others for member in members(other) if member not in known]
 
 
 @pytest.mark.parametrize("legacy", ON_A)
