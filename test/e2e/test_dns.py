@@ -141,6 +141,25 @@ def test_no_srv_means_port_5269_of_the_domain(gateway, dns, domain):
         legacy.close()
 
 
+@pytest.mark.parametrize("zone, expected", [("example", "secure"), ("plain.example", "insecure")])
+def test_a_host_name_in_connect(gateway, remote, dns, domain, zone, expected):
+    """Its addresses are looked up as any other's; the domain's own records are not asked for."""
+    name, chain = domain()
+    server = remote(certificate=chain)
+    dns.publish(f"host.{name.partition('.')[0]}.{zone}. A 127.0.0.1", srv(name, 0, "."))
+    proxy = gateway([peer(name, f"host.{name.partition('.')[0]}.{zone}:{server.port}")], dns=dns)
+    _, record = reaches(proxy, name, server)
+    assert audit.get(record, "xmpp.dns.dnssec") == expected
+
+
+def test_a_numeric_address_in_connect(gateway, remote, resolver, domain):
+    """No DNS, and the record does not speak of it."""
+    name, chain = domain()
+    server, watching = remote(certificate=chain), resolver()
+    _, record = reaches(gateway([peer(name, server)], dns=watching), name, server)
+    assert audit.get(record, "xmpp.dns") is None and watching.asked == []
+
+
 # --- an address as the domain (RFC 6120 section 3.2, RFC 9525 section 6.4; TLS-19, CERT-6)
 def test_an_address_is_asked_of_nobody(gateway, remote, pki, resolver):
     """There is nothing to look up: port 5269 of it, no server name, and a certificate with these octets."""

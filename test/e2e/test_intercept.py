@@ -109,6 +109,37 @@ def test_accept_from_counts_alone(hosts, box, far):
     far["4"].nobody()
 
 
+FORWARDED = """
+table inet portcullis {{
+	chain prerouting {{
+		type nat hook prerouting priority -100;
+		ip saddr {source} ip daddr 10.90.9.0/24 tcp dport 5269 redirect to :15270
+	}}
+}}
+"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_the_machine_redirects_for_another(hosts, box, far, allowed):
+    """A legacy server behind this machine: it comes in by the interface's address and not by loopback, so accept-from names it."""
+    other, host = hosts
+    listener = {"role": "s2s-outbound", "address": f"{host.addresses[0]}:15270", "intercept": "redirect"}
+    listener.update({"accept-from": [other.addresses[0] + "/32"]} if allowed else {})
+    proxy = box(rules=FORWARDED.format(source=other.addresses[0]), config={"listeners": [listener]}, peers=[peer("remote.test", far["4"])])
+    other.ip("route", "add", "10.90.9.0/24", "via", host.addresses[0])
+    try:
+        legacy = OnHost(other, "10.90.9.9")
+        if allowed:
+            legacy.open("remote.test").dialback(far["4"].ready())
+            legacy.close()
+            assert audit.get(proxy.wait_records("stream-established")[0], "source.ip") == other.addresses[0]
+        else:
+            assert legacy.begin("remote.test").to_end()[0] == b""
+            assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "source-not-allowed"
+    finally:
+        other.ip("route", "del", "10.90.9.0/24")
+
+
 def test_a_connection_that_was_not_redirected(hosts, box, far):
     """Somebody connects to the listener itself: there is no destination to be had."""
     _, host = hosts

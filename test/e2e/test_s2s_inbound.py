@@ -133,6 +133,35 @@ def test_a_fingerprint_is_not_replaced_by_an_authority(gateway, legacy_backend, 
     assert audit.get(record, "xmpp.verification.result") == "unverified" and audit.get(record, "xmpp.verification.reason")
 
 
+OLD = {"tls": {"profile": "compat", "min-version": "1.1"}, **EXCUSE}
+
+
+@pytest.mark.parametrize("how", ["direct", "nameless"])
+def test_a_weaker_rule_is_for_who_gives_a_name_before_tls(gateway, legacy_backend, pki, how):
+    """With direct TLS, or without `from`, nobody has said who comes: the common settings hold for the handshake."""
+    proxy = gateway([peer("old.test", **OLD)])
+    made = context(pki, pki.issue("old.test", usage="serverAuth,clientAuth"), version=ssl.TLSVersion.TLSv1_1)
+    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+        if how == "direct":
+            Peer(proxy.inbound).handshake(made, "im.test")
+        else:
+            Peer(proxy.inbound).secure(made, sender=None)
+    assert proxy.wait_records("stream-closed")[0]["event"]["code"] == "tls-failed" and legacy_backend.accepted == 0
+
+
+def test_a_weaker_rule_is_for_all_its_names(gateway, legacy_backend, pki):
+    """It was lent by the name before TLS; inside it may be another one of the same rule, if that is proven."""
+    chain = pki.issue("two.old.test", usage="serverAuth,clientAuth")
+    proxy = gateway([peer("*.old.test", **OLD)])
+    visitor = Peer(proxy.inbound).secure(context(pki, chain, version=ssl.TLSVersion.TLSv1_1), sender="one.old.test")
+    visitor.begin(sender="two.old.test")
+    legacy_backend.greet_server()
+    visitor.opened()
+    visitor.close()
+    record = proxy.wait_records("stream-established")[0]
+    assert (audit.get(record, "tls.version"), audit.get(record, "xmpp.verification.matched")) == ("1.1", "DNS-ID two.old.test")
+
+
 @pytest.mark.parametrize("sender, names, matched", [
     ("192.0.2.7", "IP:192.0.2.7", "IP-ID 192.0.2.7"), ("[2001:db8::7]", "IP:2001:db8::7", "IP-ID 2001:db8::7"),
     ("192.0.2.7", "DNS:192.0.2.7", None), ("192.0.2.7", "IP:192.0.2.8", None), ("[2001:db8::7]", "DNS:remote.test", None)])
