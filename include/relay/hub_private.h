@@ -62,6 +62,7 @@ struct pair {
 	char *from, *to;           /* normalised: the local and the remote domain */
 	char *from_said, *to_said; /* as the legacy server writes them, for what it is told */
 	struct spoke *spoke;       /* NULL: none now */
+	uint64_t used;             /* when the legacy server named it last: hub->uses of then */
 	bool asked;                /* <db:result/> is not answered yet */
 	bool proven;               /* it was answered: valid */
 	bool flows;                /* … on the stream that `spoke` is: stanzas may pass */
@@ -101,6 +102,10 @@ struct hub {
 	struct siphash_key hash_key;
 	struct pair *bucket[HUB_BUCKETS];
 	unsigned pair_count;
+	uint64_t uses;
+	/* A pair was forgotten that the legacy server may hold for proven: a stanza of a pair that is not known is lost
+	 * from then on, and no offence that would end all others. */
+	bool evicted;
 	struct spoke *spokes, *dead;
 	struct event *reaper;
 	unsigned blocked; /* spokes that are */

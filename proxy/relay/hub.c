@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "base/array.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "relay/leg.h"
 #include "xmpp/reply.h"
@@ -35,11 +36,14 @@ static struct pair *find_pair(struct hub *hub, const struct hub_addresses *a)
 	struct pair *pair = *bucket_of(hub, a->from, a->to);
 	while (pair != NULL && (strcmp(pair->from, a->from) != 0 || strcmp(pair->to, a->to) != 0))
 		pair = pair->next;
+	if (pair != NULL)
+		pair->used = ++hub->uses;
 	return pair;
 }
 
 void hub_link(struct hub *hub, struct pair *pair)
 {
+	pair->used = ++hub->uses;
 	pair->link = bucket_of(hub, pair->from, pair->to);
 	pair->next = *pair->link;
 	if (pair->next != NULL)
@@ -150,18 +154,41 @@ static bool is_stanza(const struct xml_node *element)
 	return false;
 }
 
-/* The first that is not connected makes room where there are too many. */
+/*
+ * Of the pairs that are not connected the one that is missed least: a lapsed one, for the legacy server knows that it
+ * is not proven any more, else the one that was used longest ago. NULL: all are connected.
+ */
+static struct pair *least_missed(const struct hub *hub)
+{
+	struct pair *found = NULL;
+	for (size_t i = 0; i < HUB_BUCKETS; i++)
+		for (struct pair *pair = hub->bucket[i]; pair != NULL; pair = pair->next) {
+			bool less =
+			    found == NULL || (pair->lapsed != found->lapsed ? pair->lapsed : pair->used < found->used);
+			if (pair->spoke == NULL && less)
+				found = pair;
+		}
+	return found;
+}
+
+/*
+ * The legacy server is not told of the pair that must go: jabberd2 would close the connection for it, with all other
+ * pairs, also where it has nothing more to say to this one.
+ */
 static bool make_room(struct hub *hub)
 {
 	if (hub->pair_count < HUB_PAIRS_MAX)
 		return true;
-	for (size_t i = 0; i < HUB_BUCKETS; i++)
-		for (struct pair *pair = hub->bucket[i]; pair != NULL; pair = pair->next)
-			if (pair->spoke == NULL) {
-				pair_free(pair);
-				return true;
-			}
-	return false;
+	struct pair *pair = least_missed(hub);
+	if (pair == NULL)
+		return false;
+	if (!pair->lapsed)
+		log_warn("a legacy server has more than %d pairs of domains on one connection: what it still sends "
+			 "from %s to %s is lost until it asks for the pair anew",
+			 HUB_PAIRS_MAX, pair->from, pair->to);
+	hub->evicted = true;
+	pair_free(pair);
+	return true;
 }
 
 static void dialback(struct hub *hub, const struct xml_node *element, const char *raw, size_t len)
@@ -201,6 +228,10 @@ static void stanza(struct hub *hub, const struct xml_node *element, const char *
 		return;
 	}
 	struct pair *pair = find_pair(hub, &a);
+	if (pair == NULL && hub->evicted) {
+		log_debug("a stanza from %s to %s is lost: the pair is not known any more", a.from, a.to);
+		return;
+	}
 	enum reason reason = pair != NULL ? pair_stanza(pair, raw, len) : REASON_FORGED_FROM;
 	if (reason != REASON_NONE)
 		fail(hub, reason, NULL, false);

@@ -159,9 +159,8 @@ static void answers_unread(void **state)
 	assert_true(hub_is_reading(w->hub));
 }
 
-static void too_many_pairs(void **state)
+static void fill(struct hub_world *w)
 {
-	struct hub_world *w = *state;
 	char text[256];
 	for (unsigned i = 0; i < HUB_PAIRS_MAX; i++) {
 		snprintf(text, sizeof(text), RESULT(A, "b%u.example"), i);
@@ -170,16 +169,72 @@ static void too_many_pairs(void **state)
 	}
 	turns(w);
 	assert_int_equal(w->fars, HUB_PAIRS_MAX);
+}
+
+/* The remote server of that pair says yes. */
+static void accept_pair(struct hub_world *w, unsigned far, unsigned number)
+{
+	char text[512];
+	snprintf(text, sizeof(text), REMOTE_HEADER("t") RESULT_IS("valid", "b%u.example", A), number);
+	far_send(w, &w->far[far], text);
+}
+
+static void say(struct hub_world *w, unsigned number)
+{
+	char text[256];
+	snprintf(text, sizeof(text), MESSAGE(A, "b%u.example"), number);
+	legacy_send(w, text);
+}
+
+static void too_many_pairs(void **state)
+{
+	struct hub_world *w = *state;
+	fill(w);
 	legacy_send(w, RESULT(A, C) VERIFY(A, C, "q"));
 	far_saw(&w->legacy, RESULT_ERROR(C, A, "wait", "resource-constraint")
 				VERIFY_ERROR(C, A, "q", "wait", "resource-constraint"));
 	/* One that is proven but not connected makes room. */
-	far_send(w, &w->far[7], REMOTE_HEADER("t") RESULT_IS("valid", "b7.example", A));
+	accept_pair(w, 7, 7);
 	far_close(&w->far[7]);
 	turns(w);
 	strbuf_clear(&w->legacy.seen);
 	legacy_send(w, RESULT(A, C));
 	assert_int_equal(w->fars, HUB_PAIRS_MAX + 1);
+	far_saw(&w->legacy, "");
+}
+
+/* Which pair makes room is no matter of luck, and what the legacy server still sends for it ends no other. */
+static void who_makes_room(void **state)
+{
+	enum { FIRST = 100, LAST = 120, GONE = 130 };
+	struct hub_world *w = *state;
+	fill(w);
+	for (unsigned i = FIRST; i <= LAST; i++)
+		accept_pair(w, i, i);
+	/* Used in this order: from the last one to the first one. */
+	for (unsigned i = LAST; i >= FIRST; i--)
+		say(w, i);
+	accept_pair(w, GONE, GONE);
+	for (unsigned i = FIRST; i <= LAST; i++)
+		far_close(&w->far[i]);
+	far_close(&w->far[GONE]);
+	turns(w);
+	/* That one was used last of all, but the legacy server has been told that it is not proven any more. */
+	say(w, GONE);
+	far_close(&w->far[HUB_PAIRS_MAX]);
+	turns(w);
+	strbuf_clear(&w->legacy.seen);
+	legacy_send(w, RESULT(A, C) RESULT(A2, C));
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 3);
+	far_saw(&w->legacy, "");
+	say(w, GONE);
+	say(w, LAST);
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 3);
+	assert_int_equal(w->over, 0);
+	for (unsigned i = FIRST; i < LAST; i++)
+		say(w, i);
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 3 + LAST - FIRST);
+	assert_int_equal(w->over, 0);
 	far_saw(&w->legacy, "");
 }
 
@@ -207,8 +262,8 @@ static void too_many_verifies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(limits),         BARE(back_pressure),  BARE(waiting_pressure),       BARE(answers_unread),
-	    T(too_many_pairs), T(too_many_verifies), BARE(one_that_takes_nothing),
+	    T(limits),         BARE(back_pressure), BARE(waiting_pressure), BARE(answers_unread),
+	    T(too_many_pairs), T(who_makes_room),   T(too_many_verifies),   BARE(one_that_takes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
