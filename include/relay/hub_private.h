@@ -20,6 +20,9 @@ struct event;
 /* What a read may bring on top of an element that is not complete. */
 #define HUB_HOLD_SLACK (256u * 1024u)
 #define HUB_ATTRIBUTES_MAX 256
+/* How long a pair may hold up all others, in milliseconds; and how many times longer it takes to get that time back. */
+#define HUB_HELD_MAX_MS 60000u
+#define HUB_GIVEN_BACK 5u
 /* An answer of dialback, or a stream error, of a remote server. */
 #define HUB_ANSWER_MAX (64u * 1024u)
 
@@ -75,6 +78,14 @@ struct pair {
 	 * first day, for it was made from the hub's id.
 	 */
 	bool renewing;
+	/*
+	 * Its stream was given up for the others' sake: the pair stays proven, and what the legacy server sends to it
+	 * is lost until its time is whole again or it is asked for anew.
+	 */
+	bool given_up;
+	/* How long it has held up all others, not given back yet, in HUB_GIVEN_BACK parts of a millisecond; and when
+	 * that was reckoned. Streams come and go, the account stays. */
+	uint64_t held, held_ms;
 	struct strbuf request; /* its last <db:result/> as it came */
 	struct strbuf waiting; /* stanzas held back while renewing */
 	struct hub_verify *verifies;
@@ -90,7 +101,6 @@ struct spoke {
 	enum xmpp_error error; /* of the stream error that came */
 	bool closed;           /* our close tag has been sent */
 	bool blocked;          /* too much waits for it */
-	uint64_t blocked_ms;   /* since then */
 };
 
 struct hub {
@@ -140,6 +150,8 @@ void pair_verify(struct pair *pair, const char *id, const char *raw, size_t len)
 enum reason pair_stanza(struct pair *pair, const char *raw, size_t len);
 /* An element that came from the pair's remote server. The pair may be freed. */
 void pair_answer(struct pair *pair, const struct xml_node *element, const char *raw, size_t len);
+/* Before its spoke becomes blocked, or is so no longer: what of its time has gone until now is reckoned. */
+void pair_reckon(struct pair *pair);
 /* It has no spoke any more: whoever waits for an answer gets one. The pair may be freed. */
 void pair_lost(struct pair *pair, enum xmpp_error error);
 

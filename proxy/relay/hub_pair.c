@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -65,6 +66,7 @@ static bool connect(struct pair *pair)
 
 void pair_request(struct pair *pair, const char *raw, size_t len)
 {
+	pair->given_up = false;
 	strbuf_clear(&pair->request);
 	strbuf_add(&pair->request, raw, len);
 	if (pair->renewing) {
@@ -108,10 +110,32 @@ static void renew(struct pair *pair)
 	spoke_send(pair->spoke, pair->request.data, pair->request.len);
 }
 
+void pair_reckon(struct pair *pair)
+{
+	uint64_t now = clock_ms(), passed = now - pair->held_ms;
+	pair->held_ms = now;
+	if (pair->spoke != NULL && pair->spoke->blocked)
+		pair->held += passed * HUB_GIVEN_BACK;
+	else
+		pair->held -= passed < pair->held ? passed : pair->held;
+}
+
+/* Lapsed, the legacy server was told; given up, it was not, for it would close its connection, and jabberd2 never asks
+ * anew on the same one: so that is not for good. */
+static bool is_cut_off(struct pair *pair)
+{
+	if (pair->given_up) {
+		pair_reckon(pair);
+		pair->given_up = pair->held > 0;
+	}
+	return pair->lapsed || pair->given_up;
+}
+
 enum reason pair_stanza(struct pair *pair, const char *raw, size_t len)
 {
-	if (pair->lapsed) {
-		log_debug("a stanza from %s to %s is lost: the pair is not proven any more", pair->from, pair->to);
+	if (is_cut_off(pair)) {
+		log_debug("a stanza from %s to %s is lost: the pair %s", pair->from, pair->to,
+			  pair->lapsed ? "is not proven any more" : "was given up");
 		return REASON_NONE;
 	}
 	if (pair->flows || !pair->proven) {

@@ -10,20 +10,17 @@
 
 #include <event2/event.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "relay/leg.h"
 #include "xmpp/reply.h"
-
-/* Whoever is slower than the buffer in a minute is as good as dead to the others on the connection. */
-#define BLOCKED_MAX_MS 60000
 
 void spoke_part(struct spoke *spoke)
 {
 	struct pair *pair = spoke->pair;
 	if (pair == NULL)
 		return;
+	pair_reckon(pair);
 	pair->spoke = NULL;
 	spoke->pair = NULL;
 	spoke_update(spoke);
@@ -176,8 +173,9 @@ void spoke_update(struct spoke *spoke)
 	bool blocked = spoke->pair != NULL && (leg_is_clogged(spoke->leg) || spoke->pair->waiting.len > hub->p.buffer);
 	if (blocked == spoke->blocked)
 		return;
+	if (spoke->pair != NULL)
+		pair_reckon(spoke->pair);
 	spoke->blocked = blocked;
-	spoke->blocked_ms = clock_ms();
 	hub->blocked += blocked ? 1u : -1u;
 	hub_update_reading(hub);
 }
@@ -186,7 +184,7 @@ void spoke_update(struct spoke *spoke)
 static void give_up(struct spoke *spoke)
 {
 	struct pair *pair = spoke->pair;
-	log_warn("the stream from %s to %s is given up: the remote server takes nothing, and all others of the same "
+	log_warn("the stream from %s to %s is given up: the remote server takes too little, and all others of the same "
 		 "legacy server wait",
 		 pair->from, pair->to);
 	hub_reader_stop(&spoke->reader);
@@ -194,12 +192,16 @@ static void give_up(struct spoke *spoke)
 	leg_discard_output(spoke->leg);
 	leg_finish(spoke->leg, false);
 	spoke_part(spoke);
+	pair->given_up = pair->proven;
 	pair_lost(pair, XMPP_ERROR_NONE);
 }
 
 void spoke_watch(struct spoke *spoke)
 {
-	if (spoke->pair != NULL && spoke->blocked && clock_ms() - spoke->blocked_ms >= BLOCKED_MAX_MS)
+	if (spoke->pair == NULL)
+		return;
+	pair_reckon(spoke->pair);
+	if (spoke->pair->held >= (uint64_t)HUB_HELD_MAX_MS * HUB_GIVEN_BACK)
 		give_up(spoke);
 }
 

@@ -63,42 +63,146 @@ static void back_pressure(void **state)
 	mem_free(text);
 }
 
+static void at(uint64_t ms)
+{
+	clock_fake(ms * 1000000, 0);
+}
+
+static void watch_at(struct hub_world *w, uint64_t ms)
+{
+	at(ms);
+	hub_watch(w->hub);
+	turns(w);
+}
+
+/* Its far end takes nothing: stanzas are sent until the legacy server is read no more. */
+static void block(struct hub_world *w, struct far *far, const char *text)
+{
+	int fd = far->fd;
+	far->fd = -1;
+	while (hub_is_reading(w->hub))
+		legacy_send(w, text);
+	far->fd = fd;
+}
+
+/* All that waits for it is taken. */
+static void unblock(struct hub_world *w, struct far *far)
+{
+	for (unsigned i = 0; i < 400 && !hub_is_reading(w->hub); i++)
+		turns(w);
+	assert_true(hub_is_reading(w->hub));
+	for (unsigned i = 0; i < 20; i++)
+		turns(w);
+	strbuf_clear(&far->seen);
+}
+
+static void wait_blocked(struct hub_world *w, struct far *far, uint64_t ms)
+{
+	int fd = far->fd;
+	far->fd = -1;
+	watch_at(w, ms);
+	far->fd = fd;
+}
+
+static uint64_t begin_blocking(struct hub_world *w)
+{
+	uint64_t now = clock_ms();
+	at(now);
+	world_begin(w, NAMELESS, 65536);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	return now;
+}
+
 /* One remote server that takes nothing may hold all others up for a minute, not for good. */
 static void one_that_takes_nothing(void **state)
 {
 	struct hub_world *w = *state;
 	char *text = long_message(60000);
-	uint64_t now = clock_ms();
-	clock_fake(now * 1000000, 0);
-	world_begin(w, NAMELESS, 65536);
-	legacy_send(w, RESULT(A, B));
-	prove(w, &w->far[0]);
+	uint64_t now = begin_blocking(w);
 	legacy_send(w, RESULT(A, C));
 	far_saw(&w->far[1], SPOKE_HEADER(A, C) RESULT(A, C));
-	int fd = w->far[0].fd;
-	w->far[0].fd = -1;
-	while (w->paused == 0)
-		legacy_send(w, text);
-	clock_fake((now + 59999) * 1000000, 0);
-	hub_watch(w->hub);
-	turns(w);
+	block(w, &w->far[0], text);
+	wait_blocked(w, &w->far[0], now + 59999);
 	assert_false(hub_is_reading(w->hub));
-	clock_fake((now + 60000) * 1000000, 0);
-	hub_watch(w->hub);
-	turns(w);
+	wait_blocked(w, &w->far[0], now + 60000);
 	assert_true(hub_is_reading(w->hub));
-	/* The other pair lives, and the legacy server is asked for nothing. */
+	/* The other pair lives, and the legacy server is told nothing: it would close the connection. */
 	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", C, A));
 	far_saw(&w->legacy, RESULT_IS("valid", C, A));
 	legacy_send(w, MESSAGE(A, C));
 	far_saw(&w->far[1], MESSAGE(A, C));
-	/* Who was given up finds a connection that broke off, and may be tried anew. */
-	w->far[0].fd = fd;
+	/* Who was given up finds a connection that broke off … */
 	while (!w->far[0].eof)
 		far_read(&w->far[0]);
 	assert_null(strstr(strbuf_text(&w->far[0].seen), CLOSE));
+	/* … and holds nobody up again before its minute is whole: that takes five. */
+	at(now + 60000 + 299999);
+	legacy_send(w, MESSAGE(A, B) MESSAGE(A, C));
+	assert_int_equal(w->fars, 2);
+	far_saw(&w->far[1], MESSAGE(A, C));
+	at(now + 60000 + 300000);
 	legacy_send(w, MESSAGE(A, B));
 	far_saw(&w->far[2], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_saw(&w->legacy, "");
+	assert_int_equal(w->over, 0);
+	clock_unfake();
+	mem_free(text);
+}
+
+/* The legacy server may ask anew at any time; that gives no time back. */
+static void given_up_and_asked_anew(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	uint64_t now = begin_blocking(w);
+	block(w, &w->far[0], text);
+	wait_blocked(w, &w->far[0], now + 60000);
+	legacy_send(w, MESSAGE(A, B));
+	assert_int_equal(w->fars, 1);
+	legacy_send(w, RESULT(A, B) MESSAGE(A, B));
+	assert_int_equal(w->fars, 2);
+	far_saw(&w->far[1], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", B, A));
+	far_saw(&w->legacy, RESULT_IS("valid", B, A));
+	far_saw(&w->far[1], MESSAGE(A, B));
+	at(now + 65000);
+	block(w, &w->far[1], text);
+	wait_blocked(w, &w->far[1], now + 65999);
+	assert_false(hub_is_reading(w->hub));
+	wait_blocked(w, &w->far[1], now + 66000);
+	assert_true(hub_is_reading(w->hub));
+	assert_int_equal(w->over, 0);
+	clock_unfake();
+	mem_free(text);
+}
+
+/* Who takes a little now and then, or ends its stream in between, has no more time than who takes nothing. */
+static void trickle(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	uint64_t now = begin_blocking(w);
+	for (unsigned i = 0; i < 5; i++, now += 10000) {
+		block(w, &w->far[i], text);
+		wait_blocked(w, &w->far[i], now + 10000);
+		assert_false(hub_is_reading(w->hub));
+		unblock(w, &w->far[i]);
+		far_close(&w->far[i]);
+		legacy_send(w, MESSAGE(A, B));
+		far_saw(&w->far[i + 1], SPOKE_HEADER(A, B) RESULT(A, B));
+		far_send(w, &w->far[i + 1], REMOTE_HEADER("t") RESULT_IS("valid", B, A));
+		far_saw(&w->far[i + 1], MESSAGE(A, B));
+	}
+	/* A fifth of the time is given back: 25 s in which it takes all are 5 s. */
+	now += 25000;
+	at(now);
+	block(w, &w->far[5], text);
+	wait_blocked(w, &w->far[5], now + 14999);
+	assert_false(hub_is_reading(w->hub));
+	wait_blocked(w, &w->far[5], now + 15000);
+	assert_true(hub_is_reading(w->hub));
+	far_saw(&w->legacy, "");
 	clock_unfake();
 	mem_free(text);
 }
@@ -262,8 +366,16 @@ static void too_many_verifies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(limits),         BARE(back_pressure), BARE(waiting_pressure), BARE(answers_unread),
-	    T(too_many_pairs), T(who_makes_room),   T(too_many_verifies),   BARE(one_that_takes_nothing),
+	    T(limits),
+	    BARE(back_pressure),
+	    BARE(waiting_pressure),
+	    BARE(answers_unread),
+	    T(too_many_pairs),
+	    T(who_makes_room),
+	    T(too_many_verifies),
+	    BARE(one_that_takes_nothing),
+	    BARE(given_up_and_asked_anew),
+	    BARE(trickle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
