@@ -94,7 +94,7 @@ struct pair {
 
 struct spoke {
 	struct hub *hub;
-	struct spoke *next, **link; /* all of the hub; or the dead, which the reaper frees */
+	struct spoke *next, **link; /* all of the hub, the newest first; or the dead, which the reaper frees */
 	struct pair *pair;          /* NULL: given up, its end is waited for */
 	struct leg *leg;
 	struct hub_reader reader;
@@ -117,6 +117,7 @@ struct hub {
 	 * from then on, and no offence that would end all others. */
 	bool evicted;
 	struct spoke *spokes, *dead;
+	unsigned spoke_count; /* of `spokes`: HUB_PAIRS_MAX at most, those included that have parted */
 	struct event *reaper;
 	unsigned blocked; /* spokes that are */
 	bool reading;     /* the legacy leg */

@@ -119,6 +119,7 @@ static void unlink_spoke(struct spoke *spoke)
 	*spoke->link = spoke->next;
 	if (spoke->next != NULL)
 		spoke->next->link = spoke->link;
+	spoke->hub->spoke_count--;
 }
 
 static void on_closed(void *ctx)
@@ -144,11 +145,29 @@ static void send_header(struct spoke *spoke)
 	strbuf_fini(&words);
 }
 
+/*
+ * Room for one more: the oldest that has parted, if any, has its answers, our close tag and only its end to come, which
+ * nobody misses. There is one whenever there are too many: a pair without a spoke is among HUB_PAIRS_MAX at most.
+ * Callable from the legacy leg's callbacks only.
+ */
+static void cut_oldest(struct hub *hub)
+{
+	struct spoke *oldest = NULL;
+	for (struct spoke *spoke = hub->spokes; spoke != NULL; spoke = spoke->next)
+		oldest = spoke->pair == NULL ? spoke : oldest;
+	if (oldest == NULL)
+		return;
+	leg_free(&oldest->leg);
+	on_closed(oldest);
+}
+
 struct spoke *spoke_new(struct pair *pair)
 {
 	struct hub *hub = pair->hub;
 	const struct xmlstream_limits limits = {HUB_ANSWER_MAX, hub->p.depth, HUB_ATTRIBUTES_MAX};
 	int fds[2];
+	if (hub->spoke_count >= HUB_PAIRS_MAX)
+		cut_oldest(hub);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
 		return NULL;
 	struct spoke *spoke = mem_zalloc(sizeof(*spoke));
@@ -159,6 +178,7 @@ struct spoke *spoke_new(struct pair *pair)
 	if (spoke->next != NULL)
 		spoke->next->link = &spoke->next;
 	hub->spokes = spoke;
+	hub->spoke_count++;
 	hub_reader_init(&spoke->reader, &limits, HUB_ANSWER_MAX + HUB_HOLD_SLACK, &reader_ops, spoke);
 	spoke->leg = leg_new(hub->p.io, fds[0], false, hub->p.buffer, &leg_callbacks, spoke);
 	send_header(spoke);

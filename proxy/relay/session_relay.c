@@ -359,7 +359,9 @@ static void backend_ended(struct session *s, const char *detail)
  * ended and this is the answer. */
 static void ended_well(struct session *s, enum session_leg leg, enum leg_end how)
 {
-	bool over = s->peer_ended || how == LEG_END_RESET || stream_closed(s, other(leg));
+	/* A hub that has let go of its spoke hears no answer. */
+	bool deserted = leg == LEG_ACCEPT && s->hub_id != NULL;
+	bool over = s->peer_ended || deserted || how == LEG_END_RESET || stream_closed(s, other(leg));
 	s->peer_ended = true;
 	if (over)
 		session_close(s, REASON_CLOSED, NULL);

@@ -342,6 +342,37 @@ static void who_makes_room(void **state)
 	far_saw(&w->legacy, "");
 }
 
+/* Streams that have done all they were for are waited for only while there is room. */
+static void too_many_parted(void **state)
+{
+	struct hub_world *w = *state;
+	static const char answer[] = REMOTE_HEADER("t") VERIFY_IS("valid", C, A, "q");
+	legacy_send(w, RESULT(A, B));
+	for (unsigned i = 1; i < HUB_PAIRS_MAX; i++) {
+		legacy_send(w, VERIFY(A, C, "q"));
+		assert_int_equal(w->fars, i + 1);
+		assert_int_equal(send(w->far[i].fd, answer, strlen(answer), 0), (ssize_t)strlen(answer));
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+		far_read(&w->far[i]);
+	}
+	turns(w);
+	strbuf_clear(&w->legacy.seen);
+	assert_false(w->far[1].eof);
+	/* For a request, and for a question about a key. */
+	legacy_send(w, RESULT(A2, C));
+	assert_true(w->far[1].eof);
+	assert_false(w->far[2].eof);
+	far_saw(&w->far[1], SPOKE_HEADER(A, C) VERIFY(A, C, "q") CLOSE);
+	far_send(w, &w->far[HUB_PAIRS_MAX], REMOTE_HEADER("t") RESULT_IS("valid", C, A2));
+	far_saw(&w->legacy, RESULT_IS("valid", C, A2));
+	legacy_send(w, VERIFY(A, C, "q"));
+	assert_true(w->far[2].eof);
+	assert_false(w->far[3].eof);
+	/* Who waits for an answer is not cut, however old. */
+	assert_false(w->far[0].eof || w->far[HUB_PAIRS_MAX].eof);
+	prove(w, &w->far[0]);
+}
+
 static void too_many_verifies(void **state)
 {
 	struct hub_world *w = *state;
@@ -372,6 +403,7 @@ int main(void)
 	    BARE(answers_unread),
 	    T(too_many_pairs),
 	    T(who_makes_room),
+	    T(too_many_parted),
 	    T(too_many_verifies),
 	    BARE(one_that_takes_nothing),
 	    BARE(given_up_and_asked_anew),
