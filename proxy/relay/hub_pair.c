@@ -164,6 +164,8 @@ static void disprove(struct pair *pair)
 	pair->lapsed = pair->lapsed || pair->proven;
 	pair->proven = pair->flows = pair->renewing = false;
 	forget_waiting(pair);
+	if (pair->spoke != NULL)
+		spoke_update(pair->spoke);
 }
 
 static bool is_over(const struct pair *pair)

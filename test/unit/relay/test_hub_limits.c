@@ -239,6 +239,31 @@ static void waiting_pressure(void **state)
 	mem_free(text);
 }
 
+/* Stanzas that are lost hold nothing back, also where the stream goes on for a question about a key. */
+static void waiting_disproved(void **state)
+{
+	struct hub_world *w = *state;
+	char *text = long_message(60000);
+	world_begin(w, NAMELESS, 65536);
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	far_close(&w->far[0]);
+	turns(w);
+	legacy_send(w, VERIFY(A, B, "q"));
+	legacy_send(w, text);
+	legacy_send(w, text);
+	assert_false(hub_is_reading(w->hub));
+	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("invalid", B, A));
+	far_saw(&w->legacy, RESULT_IS("invalid", B, A));
+	assert_true(hub_is_reading(w->hub));
+	legacy_send(w, RESULT(A2, C));
+	far_saw(&w->far[2], SPOKE_HEADER(A2, C) RESULT(A2, C));
+	far_send(w, &w->far[1], VERIFY_IS("valid", B, A, "q"));
+	far_saw(&w->legacy, VERIFY_IS("valid", B, A, "q"));
+	assert_true(hub_is_reading(w->hub));
+	mem_free(text);
+}
+
 /* A legacy server that does not read its answers cannot make us keep more of them than the buffer. */
 static void answers_unread(void **state)
 {
@@ -400,6 +425,7 @@ int main(void)
 	    T(limits),
 	    BARE(back_pressure),
 	    BARE(waiting_pressure),
+	    BARE(waiting_disproved),
 	    BARE(answers_unread),
 	    T(too_many_pairs),
 	    T(who_makes_room),
