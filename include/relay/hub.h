@@ -85,5 +85,7 @@ bool hub_is_closing(const struct hub *hub);
 bool hub_is_reading(const struct hub *hub);
 /* Are there spokes whose end is waited for? */
 bool hub_has_spokes(const struct hub *hub);
+/* Bytes that its spokes have not taken yet. */
+size_t hub_unsent(const struct hub *hub);
 
 #endif

@@ -351,6 +351,8 @@ void session_hub_timeout(struct session *s);
 void session_hub_refuse(struct session *s, enum reason reason);
 /* The session is closed: so are its spokes. */
 void session_hub_end(struct session *s);
+/* Closed: bytes that are on their way to the remote servers of its pairs; 0: its spokes have taken all. */
+size_t session_hub_unsent(const struct session *s);
 void session_hub_free(struct session *s);
 /* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
 /*

@@ -401,3 +401,11 @@ bool hub_has_spokes(const struct hub *hub)
 {
 	return hub->spokes != NULL || hub->dead != NULL;
 }
+
+size_t hub_unsent(const struct hub *hub)
+{
+	size_t waiting = 0;
+	for (const struct spoke *spoke = hub->spokes; spoke != NULL; spoke = spoke->next)
+		waiting += leg_unsent(spoke->leg);
+	return waiting;
+}

@@ -154,12 +154,21 @@ static void run_relay_deadline(struct session *s)
 		session_end(s, s->authenticated ? REASON_IDLE : REASON_AUTH_TIMEOUT, XMPP_ERROR_NONE, NULL);
 }
 
+static size_t unsent(const struct session *s, enum session_leg leg)
+{
+	if (s->leg_closed[leg])
+		return 0;
+	if (leg == LEG_CONNECT && s->hub != NULL)
+		return session_hub_unsent(s);
+	return s->leg[leg] != NULL ? leg_unsent(s->leg[leg]) : 0;
+}
+
 /* A slow reader gets the rest of what was accepted for it, as long as it takes any of it. */
 static void linger(struct session *s)
 {
 	bool flows = false;
 	for (int i = 0; i < SESSION_LEGS; i++) {
-		size_t waiting = s->leg[i] != NULL && !s->leg_closed[i] ? leg_unsent(s->leg[i]) : 0;
+		size_t waiting = unsent(s, (enum session_leg)i);
 		flows = flows || (waiting > 0 && waiting != s->stuck[i]);
 		s->stuck[i] = waiting;
 	}

@@ -6,6 +6,8 @@
  */
 #include "relay/session_private.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -157,6 +159,19 @@ void session_hub_end(struct session *s)
 	hub_end(s->hub, s->reason == REASON_PEER_GONE);
 	if (!hub_has_spokes(s->hub))
 		s->leg_closed[LEG_CONNECT] = true;
+}
+
+/* A remote server that reads slowly is seen in its session's output: that takes more from the spoke by the buffer. */
+size_t session_hub_unsent(const struct session *s)
+{
+	size_t waiting = hub_unsent(s->hub);
+	if (waiting == 0)
+		return 0;
+	for (const struct session *spoke = s->engine->sessions; spoke != NULL; spoke = spoke->next)
+		if (spoke->hub_id != NULL && spoke->leg[LEG_CONNECT] != NULL &&
+		    strcmp(spoke->hub_id, hub_id(s->hub)) == 0)
+			waiting += leg_unsent(spoke->leg[LEG_CONNECT]);
+	return waiting;
 }
 
 void session_hub_free(struct session *s)
