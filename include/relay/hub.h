@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "xmpp/reason.h"
 
@@ -79,6 +80,8 @@ void hub_end(struct hub *hub, bool vanished);
 const char *hub_id(const struct hub *hub);
 /* Has any remote server ever answered a dialback request? */
 bool hub_is_served(const struct hub *hub);
+/* When (clock_ms) a remote server was asked last, while none has ever answered and an answer is due; 0: none is. */
+uint64_t hub_asked_ms(const struct hub *hub);
 /* Has the legacy server closed its stream? */
 bool hub_is_closing(const struct hub *hub);
 /* Is the legacy leg read? */

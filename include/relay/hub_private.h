@@ -119,9 +119,10 @@ struct hub {
 	struct spoke *spokes, *dead;
 	unsigned spoke_count; /* of `spokes`: HUB_PAIRS_MAX at most, those included that have parted */
 	struct event *reaper;
-	unsigned blocked; /* spokes that are */
-	bool reading;     /* the legacy leg */
-	bool choked;      /* it takes no more: spokes are not read */
+	uint64_t asked_ms; /* a <db:result/> or a <db:verify/> went out last */
+	unsigned blocked;  /* spokes that are */
+	bool reading;      /* the legacy leg */
+	bool choked;       /* it takes no more: spokes are not read */
 	bool served, closing, over, ended;
 };
 

@@ -387,6 +387,15 @@ bool hub_is_served(const struct hub *hub)
 	return hub->served;
 }
 
+uint64_t hub_asked_ms(const struct hub *hub)
+{
+	/* A pair that is not proven has a spoke as long as an answer is due, and no longer. */
+	for (const struct spoke *spoke = hub->spokes; spoke != NULL && !hub->served; spoke = spoke->next)
+		if (spoke->pair != NULL)
+			return hub->asked_ms;
+	return 0;
+}
+
 bool hub_is_closing(const struct hub *hub)
 {
 	return hub->closing;

@@ -74,6 +74,7 @@ void pair_request(struct pair *pair, const char *raw, size_t len)
 		return;
 	}
 	pair->asked = true;
+	pair->hub->asked_ms = clock_ms();
 	if (connect(pair))
 		spoke_send(pair->spoke, raw, len);
 	else
@@ -92,6 +93,7 @@ void pair_verify(struct pair *pair, const char *id, const char *raw, size_t len)
 	verify->next = pair->verifies;
 	pair->verifies = verify;
 	pair->verify_count++;
+	pair->hub->asked_ms = clock_ms();
 	if (connect(pair))
 		spoke_send(pair->spoke, raw, len);
 	else

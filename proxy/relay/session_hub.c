@@ -106,6 +106,17 @@ void session_hub_ended(struct session *s, const char *detail)
 	session_close(s, hub_is_closing(s->hub) ? REASON_CLOSED : REASON_PEER_GONE, detail);
 }
 
+/*
+ * While no remote server has ever answered: a question that came late has as much time as one that came at once, but
+ * asking does not keep a connection alive for ever.
+ */
+static uint64_t unserved_deadline(const struct session *s)
+{
+	uint64_t patience = (uint64_t)s->config->timeouts.authentication, begun = s->accepted_ms;
+	uint64_t asked = s->hub != NULL ? hub_asked_ms(s->hub) : 0;
+	return asked > begun ? earlier(asked + patience, begun + 2 * patience) : begun + patience;
+}
+
 uint64_t session_hub_deadline(const struct session *s)
 {
 	const struct config_timeouts *t = &s->config->timeouts;
@@ -113,7 +124,7 @@ uint64_t session_hub_deadline(const struct session *s)
 	if (s->half_closed_ms != 0)
 		return earlier(watch, s->half_closed_ms + HALF_CLOSED_MS);
 	if (s->hub == NULL || !hub_is_served(s->hub))
-		return earlier(watch, s->accepted_ms + (uint64_t)t->authentication);
+		return earlier(watch, unserved_deadline(s));
 	return t->idle > 0 ? earlier(watch, s->active_ms + (uint64_t)t->idle) : watch;
 }
 

@@ -3,6 +3,8 @@
  * address, and whatever ends it ends all of it. */
 #include "world.h"
 
+#include <poll.h>
+
 #include "base/clock.h"
 
 #define NS_STREAM "http://etherx.jabber.org/streams"
@@ -238,6 +240,69 @@ static void nothing_is_proven_in_time(void **state)
 	assert_non_null(strstr(strbuf_text(&w->seen), "<stream:error>"));
 }
 
+static bool has_ended_at(struct world *w, uint64_t ms)
+{
+	clock_fake(ms * 1000000, 0);
+	poll(NULL, 0, 150); /* a tick of the janitor */
+	turns(w);
+	return w->client_eof;
+}
+
+/* Peer memory does not answer: each question stays open. */
+static uint64_t begin_patient(struct world *w)
+{
+	uint64_t now = clock_ms();
+	outbound(w, "timeouts: {authentication: 60s, negotiation: 300s}\n"
+		    "peers: [{domain: '*.example', connect: '127.0.0.1:1'}]\n");
+	clock_fake(now * 1000000, 0);
+	begin(w);
+	return now;
+}
+
+/* A connection that asks late has as much time for the answer as one that asks at once. */
+static void asked_late(void **state)
+{
+	struct world *w = *state;
+	uint64_t now = begin_patient(w);
+	assert_false(has_ended_at(w, now + 50000));
+	client_send(w, RESULT("example.com", "a.example"));
+	assert_false(has_ended_at(w, now + 109700));
+	assert_string_equal(strbuf_text(&w->seen), "");
+	assert_true(has_ended_at(w, now + 110200));
+	assert_non_null(strstr(strbuf_text(&w->seen), "<stream:error><connection-timeout "));
+	clock_unfake();
+}
+
+/* … but not for ever, whatever it asks. */
+static void asked_again(void **state)
+{
+	struct world *w = *state;
+	uint64_t now = begin_patient(w);
+	assert_false(has_ended_at(w, now + 50000));
+	client_send(w, RESULT("example.com", "a.example"));
+	assert_false(has_ended_at(w, now + 100000));
+	client_send(w, RESULT("example.com", "b.example"));
+	assert_false(has_ended_at(w, now + 119700));
+	assert_true(has_ended_at(w, now + 120200));
+	clock_unfake();
+}
+
+/* Who has an answer, if only from us, and asks nothing more is no better than who asks nothing. */
+static void answered_by_us(void **state)
+{
+	struct world *w = *state;
+	static const char answer[] = REFUSED("b.example", "not-ours.example", "auth", "not-authorized");
+	uint64_t now = begin_patient(w);
+	assert_false(has_ended_at(w, now + 10000));
+	client_send(w, RESULT("not-ours.example", "b.example"));
+	for (unsigned i = 0; i < 100 && w->seen.len < strlen(answer); i++)
+		turns(w);
+	assert_string_equal(strbuf_text(&w->seen), answer);
+	assert_false(has_ended_at(w, now + 59700));
+	assert_true(has_ended_at(w, now + 60200));
+	clock_unfake();
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup_hub, teardown_hub)
 
 int main(void)
@@ -250,6 +315,9 @@ int main(void)
 	    T(vanished),
 	    T(drained),
 	    T(nothing_is_proven_in_time),
+	    T(asked_late),
+	    T(asked_again),
+	    T(answered_by_us),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
