@@ -354,7 +354,6 @@ void session_hub_end(struct session *s);
 /* Closed: bytes that are on their way to the remote servers of its pairs; 0: its spokes have taken all. */
 size_t session_hub_unsent(const struct session *s);
 void session_hub_free(struct session *s);
-/* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
 /*
  * Of a spoke: from here on dialback keys made from the hub's id are found by the id that the remote server gave
  * (`theirs`, its header's; NULL: none). Before anything passes, for a remote server asks about a key as soon as it has
@@ -363,6 +362,7 @@ void session_hub_free(struct session *s);
 void session_publish_id(struct session *s, const char *theirs);
 /* Idempotent; with session_close at the latest. */
 void session_withdraw_id(struct session *s);
+/* For the inspector of s2s-inbound: the id that our legacy server knows the remote server's stream by, if another. */
 bool session_translate(const struct session *s, const char *id, const char *from, const char *to,
 		       char out[INSPECT_ID_SIZE]);
 
