@@ -19,6 +19,7 @@ struct leg_facts {
 	bool changed;                /* the certificate is not one that is remembered of the peer */
 	bool refuse_change;          /* policy.on-certificate-change: refuse */
 	bool memory_missing;         /* what is remembered could not be asked */
+	bool announced;              /* DNS announces direct TLS for the domain: a promise (STRIP-8) */
 	bool outbound;               /* the leg was opened by us: the words of a refusal are others */
 };
 
@@ -29,10 +30,11 @@ struct verdict {
 
 /*
  * mode monitor allows what enforce refuses, keeping the reason. Order of what is asked: TLS at all (NO_TLS outbound,
- * TLS_REQUIRED inbound), its version (WEAK_TLS), extended master secret (not of who may do with less than TLS 1.2),
- * stripped and not verified (STRIPPED, at every level that attempts TLS), identity (REMOTE_UNVERIFIED,
- * PEER_UNVERIFIED), a change that nothing verifies (CERTIFICATE_CHANGED; MEMORY_UNAVAILABLE where it cannot be known;
- * both only where refuse_change). At may, only STRIPPED refuses; at none nothing does.
+ * TLS_REQUIRED inbound; where it is announced, at every level that attempts it), its version (WEAK_TLS), extended
+ * master secret (not of who may do with less than TLS 1.2), stripped and not verified (STRIPPED, at every level that
+ * attempts TLS), identity (REMOTE_UNVERIFIED, PEER_UNVERIFIED), a change that nothing verifies (CERTIFICATE_CHANGED;
+ * MEMORY_UNAVAILABLE where it cannot be known; both only where refuse_change). At may, only STRIPPED and announced TLS
+ * that is not there refuse; at none nothing does.
  */
 struct verdict policy_decide(enum mode mode, enum level level, const struct leg_facts *facts);
 

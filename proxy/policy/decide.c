@@ -15,6 +15,12 @@ static bool is_encrypted(const struct leg_facts *facts)
 	return facts->encrypted;
 }
 
+/* STRIP-8: who announces TLS has it, so that where it is not to be had somebody keeps it away. */
+static bool is_promise_kept(const struct leg_facts *facts)
+{
+	return facts->encrypted || !facts->announced;
+}
+
 /* RFC 8996 forbids what is older (TLS-1); a number we do not know is no fact. */
 static bool is_current(const struct leg_facts *facts)
 {
@@ -73,6 +79,7 @@ static const struct demand {
 	enum reason inbound, outbound;
 } demands[] = {
     {level_needs_tls, is_encrypted, REASON_TLS_REQUIRED, REASON_NO_TLS},
+    {level_attempts_tls, is_promise_kept, REASON_TLS_REQUIRED, REASON_NO_TLS},
     {level_needs_tls, has_current_tls, REASON_TLS_FAILED, REASON_TLS_FAILED},
     {level_needs_tls, has_asked_tls, REASON_WEAK_TLS, REASON_WEAK_TLS},
     {level_needs_tls, has_ems, REASON_NO_EMS, REASON_NO_EMS},

@@ -137,6 +137,7 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts)
 	facts->changed = changed(r);
 	facts->refuse_change = s->config->policy.on_certificate_change == CERTIFICATE_CHANGE_REFUSE;
 	facts->memory_missing = !r->memory_ok;
+	facts->announced = r->direct_offered;
 }
 
 /* Dialback proves who came; on a stream of ours it proves us. */

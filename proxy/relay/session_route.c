@@ -356,12 +356,12 @@ static enum reason weigh_strip(const struct session *s, enum reason reason)
 	return stripped && reason == REASON_REMOTE_UNVERIFIED ? REASON_STRIPPED : reason;
 }
 
-/* TLS could not be had, and this level (or mode monitor) goes on without it. */
+/* TLS could not be had, and policy (or mode monitor) goes on without it. */
 static bool may_do_without(const struct session *s, enum reason reason)
 {
 	if (s->without_tls || s->tls[LEG_CONNECT] != NULL || s->remote->candidate.direct_tls)
 		return false;
-	return session_allows_plaintext(s) &&
+	return session_verdict(s).allow &&
 	       (reason == REASON_NO_TLS || reason == REASON_REMOTE_TLS || reason == REASON_REMOTE_CLOSED);
 }
 

@@ -75,6 +75,7 @@ static void every_combination(void **state)
 #define CHANGED 32
 #define KEEP 64  /* on-certificate-change: refuse */
 #define LOST 128 /* nothing is remembered of the peer */
+#define ANNOUNCED 256
 
 static const struct {
 	unsigned but;
@@ -111,6 +112,11 @@ static const struct {
     {STRIPPED_OFFER | OUT | NOBODY, 12, 13, REASON_STRIPPED, REASON_STRIPPED, REASON_STRIPPED},
     {STRIPPED_OFFER | OUT | PLAINTEXT_LEG, 12, 13, N, REASON_NO_TLS, REASON_NO_TLS},
     {STRIPPED_OFFER | OUT | NOBODY, 12, 11, REASON_STRIPPED, REASON_WEAK_TLS, REASON_WEAK_TLS},
+    /* Announced and not there: no plaintext, not even at may (STRIP-8). */
+    {ANNOUNCED | OUT, 12, 13, N, N, N},
+    {ANNOUNCED | OUT | NOBODY, 12, 13, N, N, REASON_REMOTE_UNVERIFIED},
+    {ANNOUNCED | OUT | PLAINTEXT_LEG, 12, 13, REASON_NO_TLS, REASON_NO_TLS, REASON_NO_TLS},
+    {ANNOUNCED | PLAINTEXT_LEG, 12, 13, REASON_TLS_REQUIRED, REASON_TLS_REQUIRED, REASON_TLS_REQUIRED},
     /* A change: only where it is to be refused, and nothing verifies it. */
     {CHANGED | OUT | NOBODY, 12, 13, N, N, REASON_REMOTE_UNVERIFIED},
     {CHANGED | OUT | KEEP, 12, 13, N, N, N},
@@ -135,6 +141,7 @@ static struct leg_facts facts_of(size_t row)
 	    .changed = but & CHANGED,
 	    .refuse_change = but & KEEP,
 	    .memory_missing = but & LOST,
+	    .announced = but & ANNOUNCED,
 	    .outbound = but & OUT,
 	};
 }

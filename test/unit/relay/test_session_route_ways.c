@@ -27,6 +27,19 @@ static void publish(struct world *w, const char *first, const char *second)
 	w->dns.zone = zone;
 }
 
+/* Direct TLS is announced at a.example, where nobody listens; b.example is reached by STARTTLS. */
+static struct world *announced(const char *rule, const char *more)
+{
+	const struct options options = {.by_dns = true, .rule = rule, .more = more};
+	struct world *w = world_new(&options);
+	publish(w, "127.0.0.2", "127.0.0.1");
+	snprintf(srv_b, sizeof(srv_b), "0 0 %u b.example", w->port);
+	zone[0].records[0] = srv_b;
+	zone[0].records[1] = NULL;
+	zone[3] = (struct zone_entry){"_xmpps-server._tcp." REMOTE, ns_t_srv, ZONE_ANSWERS, {srv_a}};
+	return w;
+}
+
 static struct world *two_servers(const char *rule, const char *more, bool known)
 {
 	const struct options options = {.by_dns = true, .rule = rule, .more = more};
@@ -137,6 +150,71 @@ static void may_and_two_servers(void **state)
 	far_proceeds(w, &pki.self_signed, 0);
 	far_is_up(w);
 	recorded(w, "stream-established", "\"result\":\"negotiated\"}");
+	world_free(w);
+}
+
+/* STRIP-8: records that announce TLS are a promise, and no level that asks for TLS takes plaintext instead. */
+static void announced_and_not_to_be_had(void **state)
+{
+	static const char *const offers[] = {"", STARTTLS};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world *w = announced(", level: may" EXCUSE, "");
+		legacy_begins(w);
+		far_offers(w, offers[i]);
+		end_send(w, &w->far, FAILURE);
+		end_saw(w, &w->far, CLOSE);
+		far_is_gone(w);
+		legacy_is_told(w, "policy-violation");
+		assert_int_equal(w->far.fd, -1);
+		recorded(w, "stream-refused", "\"code\":\"no-tls\"");
+		assert_int_equal(records(w, ACTION("stream-established")), 0);
+		world_free(w);
+	}
+}
+
+/* Nor where the handshake fails; the server that keeps the promise is taken. */
+static void announced_and_no_handshake(void **state)
+{
+	(void)state;
+	struct world *w = announced(", level: may" EXCUSE, "");
+	legacy_begins(w);
+	far_offers(w, STARTTLS);
+	end_send(w, &w->far, PROCEED);
+	AWAIT(w, w->far.seen.len > 0);
+	end_send(w, &w->far, "<stream:features/>");
+	far_is_gone(w);
+	legacy_is_told(w, "remote-connection-failed");
+	assert_int_equal(w->far.fd, -1);
+	recorded(w, "stream-refused", "\"code\":\"remote-tls\"");
+	world_free(w);
+	w = announced(", level: may" EXCUSE, "");
+	legacy_begins(w);
+	far_offers(w, STARTTLS);
+	far_proceeds(w, &pki.self_signed, 0);
+	far_is_up(w);
+	world_free(w);
+}
+
+/* Level none asks nobody for TLS, and monitor refuses nobody: but that enforce would have is recorded. */
+static void announced_and_not_asked_for(void **state)
+{
+	(void)state;
+	struct world *w = announced(", level: none" EXCUSE, "");
+	connect_from(w, OUTBOUND, LEGACY);
+	end_send(w, &w->near, LEGACY_HEADER);
+	far_is_up(w);
+	assert_int_equal(records(w, ACTION("stream-refused")), 0);
+	world_free(w);
+	w = announced(", level: may" EXCUSE, "mode: monitor\n");
+	legacy_begins(w);
+	far_offers(w, STARTTLS);
+	end_send(w, &w->far, FAILURE);
+	end_saw(w, &w->far, CLOSE);
+	far_again(w);
+	far_is_up(w);
+	recorded(w, "stream-refused", "\"outcome\":\"unknown\"");
+	recorded(w, "stream-refused", "\"code\":\"no-tls\"");
 	world_free(w);
 }
 
@@ -430,6 +508,9 @@ int main(void)
 	    cmocka_unit_test(the_failure_that_says_most),
 	    cmocka_unit_test(a_changed_certificate_at_each_server),
 	    cmocka_unit_test(may_and_two_servers),
+	    cmocka_unit_test(announced_and_not_to_be_had),
+	    cmocka_unit_test(announced_and_no_handshake),
+	    cmocka_unit_test(announced_and_not_asked_for),
 	    cmocka_unit_test(shutdown_between_two_servers),
 	    cmocka_unit_test(no_such_name),
 	    cmocka_unit_test(no_such_name_and_no_memory),
