@@ -313,8 +313,17 @@ void session_route_drop(struct attempt *attempt);
 void session_route_go_on(struct session *s);
 /* The reason for remote servers that stands for one of the connect negotiator's. */
 enum reason session_remote_reason(const struct session *s, enum reason reason);
-/* How STARTTLS went with this candidate, for the session's record. */
+/* It got as far as the certificate, and we ended it for that. */
+bool session_route_judged(const struct session *s);
+
+/* session_route_starttls.c: how STARTTLS went with a remote server. */
+/* … with this candidate, for the session's record. */
 void session_route_starttls(struct session *s, bool secured);
+/* Plain words for a candidate that failed (STRIP-5): where there is no TLS what was missing and what was answered, else
+ * `why` (may be NULL); and that TLS was announced. Allocated; the caller frees with mem_free. NULL: there are none. */
+char *session_starttls_why(const struct session *s, enum reason reason, const char *why);
+/* "it answered <failure/>" */
+const char *session_starttls_answer(enum neg_answer answer);
 
 /* session_pairs.c: domain pairs of a stream between servers (inspector operations). */
 enum inspect_pair session_pair(struct session *s, const char *from, const char *to);

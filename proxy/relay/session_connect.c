@@ -208,8 +208,7 @@ static const char *failure_detail(const struct negotiation *n, enum reason reaso
 	const struct neg_starttls *st = negotiate_starttls(n->connect);
 	if (!st->sent || st->answer == NEG_ANSWER_PROCEED)
 		return "it did not finish the handshake in time";
-	return negotiate_peer_error(n->connect) != XMPP_ERROR_NONE ? "it answered STARTTLS with a stream error"
-								   : "it does not take STARTTLS";
+	return session_starttls_answer(st->answer);
 }
 
 /* behind: bytes of this turn that the parser has not seen. */

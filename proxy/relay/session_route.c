@@ -98,11 +98,12 @@ static int weight(enum reason reason)
 }
 
 /* Is it the one to be told, if nothing says more? */
-static bool remember_failure(struct remote *r, enum reason reason, enum xmpp_error said, const char *why)
+static bool remember_failure(struct session *s, enum reason reason, enum xmpp_error said, const char *why)
 {
+	struct remote *r = s->remote;
 	if (weight(reason) <= weight(r->failure))
 		return false;
-	char *copy = mem_strdup(why);
+	char *copy = session_starttls_why(s, reason, why);
 	mem_free(r->why);
 	r->why = copy;
 	r->failure = reason;
@@ -169,7 +170,7 @@ static void raced(void *ctx, int fd, size_t index, const char *why)
 	struct remote *r = s->remote;
 	struct leg_io *io = s->engine->io;
 	if (fd < 0) {
-		give_up(s, remember_failure(r, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why));
+		give_up(s, remember_failure(s, REASON_REMOTE_DOWN, XMPP_ERROR_NONE, why));
 	} else {
 		r->candidate = *race_candidate(r->race, index);
 		r->strip_told = false;
@@ -218,7 +219,7 @@ static void resolved(void *ctx, const struct resolved *out)
 	r->direct_offered = out->direct_offered;
 	r->srv_secure = out->srv_secure;
 	if (out->status != RESOLVE_FOUND) {
-		give_up(s, remember_failure(r, reasons[out->status], XMPP_ERROR_NONE, out->detail));
+		give_up(s, remember_failure(s, reasons[out->status], XMPP_ERROR_NONE, out->detail));
 	} else {
 		take_candidates(s, out->candidates, out->count);
 		set_out(s);
@@ -298,55 +299,10 @@ enum reason session_remote_reason(const struct session *s, enum reason reason)
 	}
 }
 
-static void tell_strip(struct session *s, int severity, const char *sentence)
-{
-	if (s->remote->strip_told)
-		return;
-	s->remote->strip_told = true;
-	/* STRIP-6: something like an offer in its place is no accident. */
-	bool mangled = negotiate_starttls(s->negotiation->connect)->mangled;
-	char *before = s->detail;
-	s->detail = mem_printf("%s%s", sentence, mangled ? " Something that only looks like the offer was there." : "");
-	session_record_event(s, "starttls-stripped", severity);
-	mem_free(s->detail);
-	s->detail = before;
-}
-
-/* It got as far as the certificate, and we ended it for that. */
-static bool was_judged(const struct session *s)
+bool session_route_judged(const struct session *s)
 {
 	const struct leg *leg = s->leg[LEG_CONNECT];
 	return leg != NULL && leg_ssl(leg) != NULL && tls_peer_fault(leg_ssl(leg)) != NULL;
-}
-
-/* STRIP-3: what an offer that is missing means is told by what came of asking all the same. */
-void session_route_starttls(struct session *s, bool secured)
-{
-	const struct neg_starttls *st = negotiate_starttls(s->negotiation->connect);
-	const struct peer_memory *m = s->remote->memory;
-	bool before = m != NULL && (m->offered || m->tls);
-	if (s->remote->candidate.direct_tls) {
-		s->starttls = STARTTLS_DIRECT;
-		return;
-	}
-	s->starttls_advertised = st->advertised;
-	s->starttls_required = st->required;
-	if (!st->sent)
-		return;
-	if (st->advertised) {
-		s->starttls = secured || was_judged(s) ? STARTTLS_NEGOTIATED : STARTTLS_REFUSED;
-	} else if (secured || was_judged(s)) {
-		s->starttls = STARTTLS_STRIPPED_NEGOTIATED;
-		tell_strip(
-		    s, 3, "STARTTLS was not offered and worked all the same: somebody on the way took the offer away.");
-	} else {
-		bool proceed = st->answer == NEG_ANSWER_PROCEED;
-		s->starttls = STARTTLS_STRIPPED_FAILED;
-		tell_strip(s, proceed || before ? 3 : 2,
-			   proceed  ? "STARTTLS was not offered and was answered all the same, but no TLS came of it."
-			   : before ? "STARTTLS was not offered and did not work, though this peer used TLS before."
-				    : "STARTTLS was not offered and did not work when it was asked for.");
-	}
 }
 
 /* STRIP-4: with the offer taken away, who proves nothing is not just a server with a bad certificate. */
@@ -383,7 +339,7 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 		return;
 	}
 	bool again = may_do_without(s, reason);
-	if (was_judged(s))
+	if (session_route_judged(s))
 		session_remote_faulted(s);
 	if (s->negotiation->connect != NULL && s->state == SESSION_CONNECT && s->tls[LEG_CONNECT] == NULL &&
 	    !s->without_tls)
@@ -395,7 +351,7 @@ void session_candidate_failed(struct session *s, enum reason reason, const char 
 		  reason_info(reason)->word, detail != NULL ? ": " : "", detail != NULL ? detail : "");
 	r->weighty =
 	    !again &&
-	    remember_failure(r, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
+	    remember_failure(s, reason, reason == REASON_REMOTE_ERROR && is_about_domain(said) ? said : XMPP_ERROR_NONE,
 			     detail);
 	s->without_tls = again;
 	s->dials_again = true;
@@ -414,7 +370,7 @@ void session_route_overdue(struct session *s)
 	enum reason reason = tls ? session_remote_reason(s, REASON_BACKEND_TLS) : REASON_REMOTE_TIMEOUT;
 	if (tls)
 		session_route_starttls(s, false);
-	give_up(s, remember_failure(s->remote, reason, XMPP_ERROR_NONE, "negotiation took too long"));
+	give_up(s, remember_failure(s, reason, XMPP_ERROR_NONE, "negotiation took too long"));
 }
 
 /* DNS of a stranger must not lead us to what only we may reach, the legacy servers behind us; a rule of ours may. */

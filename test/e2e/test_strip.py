@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Somebody takes <starttls/> away (RFC 7590 section 3.1, STRIP-1 to 12). TLS is asked for all the same; what came of it is
 told from what did not; plaintext holds a header and <starttls/> in any case (section 5, vector 7)."""
-import re
+import itertools
 
 import pytest
 
@@ -10,8 +10,10 @@ from harness.client import Client
 from harness.gateway import EXCUSE, peer
 from harness.legacy import Legacy
 from harness.peer import Peer, context
+from harness.wait import free_port
 
 IMPATIENT = {"timeouts": {"connect": "2s"}}
+NUMBERS = itertools.count(1)
 
 
 def told_of(proxy, action="starttls-stripped"):
@@ -69,7 +71,8 @@ def test_stripped_and_unverified_is_refused_at_every_level(gateway, remote, zoo,
 
 
 # --- the offer is gone, and nothing comes of asking: a server without TLS, or somebody who keeps it away
-ANSWERS = ("failure", "error", "eof", "garbage", "silence")
+ANSWERS = {"failure": "it answered <failure/>", "error": "it answered with a stream error, <unsupported-stanza-type/>",
+           "eof": "it closed the stream", "garbage": "it sent something that is no answer", "silence": "it answered nothing in time"}
 
 
 @pytest.mark.parametrize("level", ["verify", "encrypt"])
@@ -89,7 +92,57 @@ def test_stripped_and_failed_is_refused(gateway, remote, answer, level):
     assert told_of(proxy) == (2, False, "stripped-failed")
     record = proxy.wait_records("stream-refused")[0]
     assert record["event"]["code"] == "no-tls" and audit.get(record, "tls.established") is False
+    seen = f": its features had no <starttls/>; asked for TLS, {ANSWERS[answer]}"
+    assert record["event"]["reason"].endswith(seen)
+    assert proxy.records("starttls-stripped")[0]["event"]["reason"].endswith(seen + ".")
     assert len(server.guests) == 1
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_header_without_version_is_said(gateway, remote, answer):
+    """STRIP-2, 5: no features come behind it, and that is another sentence."""
+    server = remote(offer=b"", version=None, answer=answer)
+    proxy = gateway([peer("remote.test", server)], config=IMPATIENT)
+    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    reason = proxy.wait_records("stream-refused")[0]["event"]["reason"]
+    assert reason.endswith(f": its header had no usable version, and it sent no features; asked for TLS, {ANSWERS[answer]}")
+    assert told_of(proxy) == (2, False, "stripped-failed")
+
+
+# --- STRIP-8: DNS announces TLS, so that there is some
+@pytest.fixture
+def announced(remote, dns, pki):
+    """announced(offer, ...) -> a domain whose port for direct TLS is dead, and its server for STARTTLS."""
+    def make(**script):
+        name = f"announced{next(NUMBERS)}.example"
+        server = remote(certificate=pki.issue(name, usage="serverAuth,clientAuth"), plain_from=1, **script)
+        dns.publish(f"_xmpps-server._tcp.{name}. SRV 0 0 {free_port()} x.{name}.", f"_xmpp-server._tcp.{name}. SRV 5 0 {server.port} x.{name}.",
+                    f"x.{name}. A 127.0.0.1")
+        return name, server
+    return make
+
+
+@pytest.mark.parametrize("level", ["verify", "encrypt", "may"])
+@pytest.mark.parametrize("offer, answer", [("absent", "failure"), ("absent", "eof"), ("required", "failure")])
+def test_announced_tls_is_not_done_without(gateway, dns, announced, offer, answer, level):
+    name, server = announced(offer=offer, answer=answer)
+    proxy = gateway([peer(name, level=level, **({} if level == "verify" else EXCUSE))], dns=dns)
+    Legacy(proxy.outbound).begin(name).refused("no-tls", 30)
+    assert len(server.guests) == 1, "it was tried again in plaintext"
+    record = proxy.wait_records("stream-refused")[0]
+    assert record["event"]["reason"].endswith(f"; asked for TLS, {ANSWERS[answer]}; the DNS of its domain announces TLS")
+    if offer == "absent":
+        assert told_of(proxy) == (3, False, "stripped-failed")
+        assert proxy.records("starttls-stripped")[0]["event"]["reason"].endswith("; the DNS of its domain announces TLS.")
+
+
+def test_level_none_pays_no_attention_to_what_is_announced(gateway, dns, announced):
+    name, server = announced()
+    server.plain_from = 0
+    proxy = gateway([peer(name, level="none", **EXCUSE)], dns=dns)
+    legacy = Legacy(proxy.outbound).open(name)
+    assert b"starttls" not in server.ready().prefix
+    legacy.close()
 
 
 @pytest.mark.parametrize("answer", ["failure", "error", "eof"])
@@ -228,6 +281,6 @@ def test_a_mangled_offer_is_none_and_is_said(gateway, remote):
     legacy = Legacy(proxy.outbound).open("remote.test")
     record = proxy.wait_records("starttls-stripped")[0]
     assert audit.get(record, "xmpp.starttls.result") == "stripped-negotiated"
-    assert record["event"]["reason"].endswith("Something that only looks like the offer was there.")
+    assert record["event"]["reason"].endswith(": its features had only something that looks like <starttls/>; asked for TLS, it answered <proceed/>.")
     assert proxy.wait_log("the server of remote.test says inside TLS what it did not say before")
     legacy.close()

@@ -168,6 +168,12 @@ static void announced_and_not_to_be_had(void **state)
 		legacy_is_told(w, "policy-violation");
 		assert_int_equal(w->far.fd, -1);
 		recorded(w, "stream-refused", "\"code\":\"no-tls\"");
+		recorded(w, "stream-refused",
+			 "asked for TLS, it answered <failure/>; the DNS of its domain announces TLS\"");
+		if (i == 0) {
+			recorded(w, "starttls-stripped", "the DNS of its domain announces TLS.\"");
+			recorded(w, "starttls-stripped", "\"severity\":3");
+		}
 		assert_int_equal(records(w, ACTION("stream-established")), 0);
 		world_free(w);
 	}
@@ -187,6 +193,7 @@ static void announced_and_no_handshake(void **state)
 	legacy_is_told(w, "remote-connection-failed");
 	assert_int_equal(w->far.fd, -1);
 	recorded(w, "stream-refused", "\"code\":\"remote-tls\"");
+	recorded(w, "stream-refused", "; the DNS of its domain announces TLS\"");
 	world_free(w);
 	w = announced(", level: may" EXCUSE, "");
 	legacy_begins(w);
