@@ -49,6 +49,7 @@ struct audit_record {
 	const char *role, *from, *to, *version;
 	const char *level, *mode;
 	enum audit_flag starttls_advertised, starttls_required;
+	enum audit_flag starttls_differs; /* xmpp.starttls.differs: TRUE or absent; our own addition (STRIP-9) */
 	const char *starttls_result;
 	struct audit_tls outer, inner;
 	const char *verification_method, *verification_result, *verification_reason;

@@ -183,6 +183,7 @@ struct session {
 	char auth_method[24];
 	char *auth_identity;
 	bool starttls_advertised, starttls_required; /* on the network-facing leg */
+	bool starttls_differs; /* what was said inside TLS contradicts what was said before (STRIP-9) */
 	enum starttls_result starttls;
 	uint64_t bytes[SESSION_LEGS]; /* plaintext received from that leg and relayed */
 	uint64_t stanzas[SESSION_LEGS];

@@ -107,6 +107,7 @@ static const struct member members[] = {
     MEMBER("xmpp.starttls.advertised", FLAG, starttls_advertised),
     MEMBER("xmpp.starttls.required", FLAG, starttls_required),
     MEMBER("xmpp.starttls.result", TEXT, starttls_result),
+    MEMBER("xmpp.starttls.differs", FLAG, starttls_differs),
     MEMBER("xmpp.dns.dnssec", TEXT, dnssec),
     MEMBER("xmpp.verification.method", TEXT, verification_method),
     MEMBER("xmpp.verification.identity", TEXT, verification_identity),

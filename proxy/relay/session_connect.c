@@ -105,7 +105,7 @@ static void record_established(struct session *s)
 {
 	session_enter(s, SESSION_RECORD);
 	session_remote_events(s);
-	int severity = leg_is_secured(s->leg[session_outer(s)]) ? 0 : 1;
+	int severity = s->starttls_differs ? 2 : leg_is_secured(s->leg[session_outer(s)]) ? 0 : 1;
 	s->ticket = session_record(s, "stream-established", severity, REASON_NONE, recorded);
 }
 
@@ -130,11 +130,12 @@ static bool remote_stands(struct session *s)
 }
 
 /* STRIP-9: what only somebody on the way would change. What was said in plaintext is not used: nothing else follows. */
-static void tell_difference(const struct session *s)
+static void note_difference(struct session *s)
 {
 	static const char what[] =
 	    "says inside TLS what it did not say before: somebody on the way may have changed that";
-	if (negotiate_starttls(s->negotiation->connect)->differs)
+	s->starttls_differs = negotiate_starttls(s->negotiation->connect)->differs;
+	if (s->starttls_differs)
 		log_warn("stream %s: the server of %s %s", s->id, s->remote->domain, what);
 }
 
@@ -142,11 +143,11 @@ static void tell_difference(const struct session *s)
 static void establish_remote(struct session *s)
 {
 	struct verdict verdict = session_verdict(s);
-	tell_difference(s);
 	if (!verdict.allow) {
 		refuse_remote(s, verdict.reason);
 		return;
 	}
+	note_difference(s);
 	session_object(s, verdict.reason);
 	record_established(s);
 }

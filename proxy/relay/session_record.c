@@ -77,6 +77,7 @@ static void fill_starttls(struct audit_record *r, const struct session *s)
 		return;
 	r->starttls_advertised = s->starttls_advertised ? AUDIT_TRUE : AUDIT_FALSE;
 	r->starttls_required = s->starttls_required ? AUDIT_TRUE : AUDIT_FALSE;
+	r->starttls_differs = s->starttls_differs ? AUDIT_TRUE : AUDIT_ABSENT;
 }
 
 static void fill_certificate(struct audit_certificate *out, const struct tls_certificate *c)

@@ -273,6 +273,26 @@ def test_outbound_clients(gateway, remote, zoo, certificate, word):
     assert proxy.wait_records("starttls-stripped")[0]["event"]["severity"] == 3
 
 
+MECHANISM = f"<mechanisms xmlns='{wire.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>".encode()
+BEFORE = b"<stream:features><starttls xmlns='" + wire.TLS.encode() + b"'/>%b</stream:features>"
+
+
+@pytest.mark.parametrize("before, inside, differs", [
+    (BEFORE % b"", s2s.FEATURES_DIALBACK, None), (BEFORE % b"", BEFORE % s2s.FEATURE, True), (BEFORE % MECHANISM, s2s.FEATURES_DIALBACK, True)],
+    ids=["same", "starttls-inside", "mechanism-outside"])
+def test_a_difference_inside_tls_is_in_the_record(gateway, remote, before, inside, differs):
+    """STRIP-9: features that only somebody on the way explains."""
+    server = remote(offer=before, features=inside)
+    proxy = gateway([peer("remote.test", server)])
+    legacy = Legacy(proxy.outbound).open("remote.test")
+    legacy.dialback(server.ready())
+    legacy.close()
+    closed, established = proxy.wait_records("stream-closed")[0], proxy.wait_records("stream-established")[0]
+    assert [audit.get(record, "xmpp.starttls.differs") for record in (established, closed)] == [differs] * 2
+    assert established["event"]["severity"] == (2 if differs else 0)
+    assert audit.get(established, "xmpp.starttls.result") == "negotiated"
+
+
 def test_a_mangled_offer_is_none_and_is_said(gateway, remote):
     """STRIP-6: another namespace; STRIP-9: inside TLS there are words that only somebody on the way explains."""
     server = remote(offer=b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tlz'/></stream:features>",
@@ -282,5 +302,6 @@ def test_a_mangled_offer_is_none_and_is_said(gateway, remote):
     record = proxy.wait_records("starttls-stripped")[0]
     assert audit.get(record, "xmpp.starttls.result") == "stripped-negotiated"
     assert record["event"]["reason"].endswith(": its features had only something that looks like <starttls/>; asked for TLS, it answered <proceed/>.")
+    assert audit.get(proxy.wait_records("stream-established")[0], "xmpp.starttls.differs") is True
     assert proxy.wait_log("the server of remote.test says inside TLS what it did not say before")
     legacy.close()

@@ -93,6 +93,7 @@ static void fill(struct audit_record *r)
 	r->starttls_advertised = AUDIT_TRUE;
 	r->starttls_required = AUDIT_FALSE;
 	r->starttls_result = "negotiated";
+	r->starttls_differs = AUDIT_TRUE;
 	r->outer = (struct audit_tls){AUDIT_TRUE,    "1.3",      "TLS_AES_256_GCM_SHA384", "X25519", "xmpp-client",
 				      "example.com", AUDIT_FALSE};
 	r->inner.established = AUDIT_FALSE;
@@ -127,7 +128,7 @@ static void full(void **state)
 		"\"bytes\":9007199254740993},"
 		"\"xmpp\":{\"stream\":\"5f0c\",\"role\":\"c2s-inbound\",\"from\":\"user@example.com\","
 		"\"to\":\"example.com\",\"version\":\"1.0\",\"policy\":{\"level\":\"encrypt\",\"mode\":\"enforce\"},"
-		"\"starttls\":{\"advertised\":true,\"required\":false,\"result\":\"negotiated\"},"
+		"\"starttls\":{\"advertised\":true,\"required\":false,\"result\":\"negotiated\",\"differs\":true},"
 		"\"verification\":{\"method\":\"none\",\"result\":\"unverified\",\"reason\":\"no-certificate\"},"
 		"\"auth\":{\"method\":\"SCRAM-SHA-1\",\"identity\":\"user@example.com\"},"
 		"\"error\":\"connection-timeout\",\"stanzas\":{\"in\":3,\"out\":0},"

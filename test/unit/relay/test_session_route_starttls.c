@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the records say of a remote server that did not offer STARTTLS (STRIP-3, 5, 6): each way in which the offer can
- * be missing with each answer to asking all the same, and no two of them in the same words.
+ * be missing with each answer to asking all the same, and no two of them in the same words; and of one
+ * that says inside TLS what it did not say before.
  */
 #include "servers_world.h"
 
@@ -176,6 +177,43 @@ static void it_used_tls_before(void **state)
 	world_free(w);
 }
 
+/* STRIP-9: what inside TLS contradicts what was said before; it is in the record, and not only in the operator's log.
+ */
+static void differs(const char *header, const char *before, const char *inside, bool really)
+{
+	struct world *w = world_new(NULL);
+	legacy_begins(w);
+	end_send(w, &w->far, header);
+	end_send(w, &w->far, before);
+	end_saw(w, &w->far, STARTTLS);
+	far_proceeds(w, &pki.remote, 0);
+	end_saw(w, &w->far, LEGACY_HEADER);
+	end_send(w, &w->far, REMOTE_HEADER("r2"));
+	end_send(w, &w->far, inside);
+	AWAIT(w, records(w, ACTION("stream-established")) == 1 && w->near.seen.len > 0);
+	end_close(&w->near);
+	AWAIT(w, records(w, ACTION("stream-closed")) == 1);
+	recorded(w, "stream-established", really ? "\"severity\":2" : "\"severity\":0");
+	assert_int_equal(records(w, "\"result\":\"negotiated\",\"differs\":true}"), really ? 2 : 0);
+	assert_int_equal(records(w, "\"result\":\"negotiated\"}"), really ? 0 : 2);
+	world_free(w);
+}
+
+#define MECHANISMS(name) \
+	"<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>" name "</mechanism></mechanisms>"
+
+static void what_differs(void **state)
+{
+	static const char honest[] = REMOTE_HEADER("r1");
+	(void)state;
+	differs(honest, FEATURES(STARTTLS DIALBACK), FEATURES(DIALBACK), false);
+	differs(honest, FEATURES(STARTTLS), FEATURES(MECHANISMS("EXTERNAL") DIALBACK), false);
+	differs(honest, FEATURES(STARTTLS DIALBACK), FEATURES(STARTTLS DIALBACK), true);
+	differs(honest, FEATURES(STARTTLS MECHANISMS("PLAIN")), FEATURES(MECHANISMS("EXTERNAL") DIALBACK), true);
+	differs(HEADER_OF(" from='" OTHER "' to='" LOCAL "' id='r1' version='1.0'"), FEATURES(STARTTLS),
+		FEATURES(DIALBACK), true);
+}
+
 /* Were two of them the same, the tests above could not tell a mistake. */
 static void no_two_are_the_same(void **state)
 {
@@ -198,6 +236,7 @@ int main(void)
 	    cmocka_unit_test(agreed_to),
 	    cmocka_unit_test(offered),
 	    cmocka_unit_test(it_used_tls_before),
+	    cmocka_unit_test(what_differs),
 	    cmocka_unit_test(no_two_are_the_same),
 	};
 	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
