@@ -169,6 +169,8 @@ void inspect_end(struct inspector *ins, enum inspect_side side, enum reason reas
 bool inspect_is_authenticated(const struct inspector *ins);
 /* Between servers: keys were asked about and answered, and nobody has claimed a pair or tried to authenticate. */
 bool inspect_has_only_asked(const struct inspector *ins);
+/* Between servers: the initiator asked about a key, and the responder said that it is valid (DB-11). */
+bool inspect_has_vouched(const struct inspector *ins);
 bool inspect_is_closed(const struct inspector *ins, enum inspect_side side);
 /* First-level elements passed from that side. */
 uint64_t inspect_elements(const struct inspector *ins, enum inspect_side side);

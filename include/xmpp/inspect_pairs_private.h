@@ -55,6 +55,7 @@ struct inspect_pairs {
 	size_t proven;           /* claims of the initiator that are */
 	size_t pending;          /* requests for claims of the initiator that are unanswered */
 	bool told;               /* a key that was asked about has been answered */
+	bool vouched;            /* … by the responder, with valid */
 	bool bidi_offered, bidi; /* XEP-0288 */
 	char *remote_from;       /* params.remote_from */
 	bool external;           /* the SASL attempt going on is EXTERNAL, for remote_from */

@@ -119,6 +119,20 @@ static void fill_verification(struct audit_record *r, const struct session *s)
 	}
 }
 
+/* DB-11: of a stream that only asked about a key the answer is all that was proven, and it rests on what TLS proved. */
+static bool has_vouched(const struct session *s)
+{
+	return !role_is_inbound(s->role) && s->auth_method[0] == '\0' && s->inspector != NULL &&
+	       inspect_has_vouched(s->inspector);
+}
+
+static void fill_auth(struct audit_record *r, const struct session *s)
+{
+	bool vouched = has_vouched(s);
+	r->auth_method = vouched ? "dialback" : or_null(s->auth_method);
+	r->auth_identity = vouched ? s->remote->domain : or_null(s->auth_identity);
+}
+
 struct certificates {
 	struct audit_certificate peer, previous;
 	char previous_not_after[CLOCK_RFC3339_SIZE];
@@ -238,8 +252,7 @@ uint64_t session_record_as(struct session *s, const char *action, int severity, 
 	fill_remote(&r, s, &certificates);
 	if (strcmp(action, "certificate-changed") == 0)
 		fill_previous(&r, s, &certificates);
-	r.auth_method = or_null(s->auth_method);
-	r.auth_identity = or_null(s->auth_identity);
+	fill_auth(&r, s);
 	fill_reason(&r, s, reason, text, sizeof(text));
 	if (reason == REASON_NONE && outcome == AUDIT_UNKNOWN)
 		r.reason = or_null(s->detail);
@@ -284,6 +297,7 @@ void session_describe(const struct session *s, struct engine_stream *out)
 	const struct tls_facts *inner = s->tls[session_outer(s) == LEG_ACCEPT ? LEG_CONNECT : LEG_ACCEPT];
 	struct audit_record r = {0};
 	fill_verification(&r, s);
+	fill_auth(&r, s);
 	addr_text(&s->peer, source);
 	*out = (struct engine_stream){
 	    .id = s->id,
@@ -297,8 +311,8 @@ void session_describe(const struct session *s, struct engine_stream *out)
 	    .inner_tls = inner != NULL ? inner->version : "",
 	    .inner_cipher = inner != NULL ? inner->cipher : "",
 	    .verification = r.verification_method,
-	    .auth_method = s->auth_method,
-	    .auth_identity = s->auth_identity != NULL ? s->auth_identity : "",
+	    .auth_method = r.auth_method != NULL ? r.auth_method : "",
+	    .auth_identity = r.auth_identity != NULL ? r.auth_identity : "",
 	    .age_ms = (clock_ns() - s->accepted_ns) / 1000000,
 	    .bytes_in = s->bytes[LEG_ACCEPT],
 	    .bytes_out = s->bytes[LEG_CONNECT],

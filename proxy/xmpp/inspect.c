@@ -321,6 +321,11 @@ bool inspect_has_only_asked(const struct inspector *ins)
 	return p && p->told && p->claims.count == 0 && !ins->authenticated && ins->failures == 0 && !ins->method;
 }
 
+bool inspect_has_vouched(const struct inspector *ins)
+{
+	return ins->pairs && ins->pairs->vouched;
+}
+
 bool inspect_is_closed(const struct inspector *ins, enum inspect_side side)
 {
 	return ins->dir[side].closed;

@@ -231,7 +231,8 @@ static void take_verify_request(struct inspect_dir *d, const struct xml_node *el
 		d->ins->verdict.translate = (struct inspect_translate){verify, element->start, element->open_end};
 }
 
-static void take_verify_answer(struct inspect_dir *d, const struct xml_node *element, const struct addresses *a)
+static void take_verify_answer(struct inspect_dir *d, const struct xml_node *element, const char *type,
+			       const struct addresses *a)
 {
 	struct inspect_pairs *p = d->ins->pairs;
 	const char *id = xml_node_attr(element, "id");
@@ -244,6 +245,7 @@ static void take_verify_answer(struct inspect_dir *d, const struct xml_node *ele
 	if (verify->ours && !inspect_edit_value(d, element->start, element->open_end, "id", verify->theirs))
 		inspect_refuse(d, d->side, REASON_BACKEND_INVALID);
 	p->told = true;
+	p->vouched = p->vouched || (d->side == INSPECT_RESPONDER && strcmp(type, "valid") == 0);
 	inspect_verify_remove(p, verify);
 }
 
@@ -279,7 +281,7 @@ void inspect_dialback(struct inspect_dir *d, const struct xml_node *element)
 	else if (result)
 		take_request(d, element, &a);
 	else if (type)
-		take_verify_answer(d, element, &a);
+		take_verify_answer(d, element, type, &a);
 	else
 		take_verify_request(d, element, &a);
 }

@@ -81,6 +81,47 @@ def test_a_verify_request_and_its_answer(outbound):
     proxy.wait_records("stream-closed")
 
 
+@pytest.mark.parametrize("kind", ["valid", "invalid", "error"])
+@pytest.mark.parametrize("level", ["verify", "encrypt", "may"])
+def test_what_an_answer_rests_on_is_in_the_record(gateway, remote, zoo, level, kind):
+    """DB-11: `valid` counts for the domain that was asked, over TLS that may have proven nobody."""
+    domain = REMOTE if level == "verify" else "self-signed.zoo.test"
+    server = remote(**({} if level == "verify" else {"certificate": zoo.get("self-signed")}))
+    proxy = gateway([peer(domain, server, level=level, **({} if level == "verify" else EXCUSE))])
+    legacy = Legacy(proxy.outbound).open(domain)
+    guest = server.ready()
+    question, reply = s2s.verify("im.test", domain, "b1"), s2s.verified(domain, "im.test", "b1", kind)
+    legacy.send(question)
+    guest.until(question)
+    guest.send(reply)
+    assert legacy.until(reply) == reply
+    legacy.finish(guest)
+    closed = proxy.wait_records("stream-closed")[0]
+    expected = {"xmpp.auth.method": "dialback" if kind == "valid" else None, "xmpp.auth.identity": domain if kind == "valid" else None,
+                "xmpp.verification.method": "pkix" if level == "verify" else "none",
+                "xmpp.verification.result": "verified" if level == "verify" else "unverified"}
+    assert {name: audit.get(closed, name) for name in expected} == expected
+    assert audit.get(proxy.records("stream-established")[0], "xmpp.auth.method") is None
+
+
+@pytest.mark.parametrize("zone, dnssec", [("example", "secure"), ("plain.example", "insecure")])
+def test_whether_an_answer_rests_on_dnssec(gateway, remote, dns, pki, zone, dnssec):
+    """DB-16."""
+    domain = f"asked.{zone}"
+    server = remote(certificate=pki.issue(domain, usage="serverAuth,clientAuth"))
+    dns.service(domain, "127.0.0.1", server.port)
+    proxy = gateway(dns=dns)
+    legacy = Legacy(proxy.outbound).open(domain)
+    guest = server.ready()
+    legacy.send(s2s.verify("im.test", domain, "b1"))
+    guest.until(s2s.verify("im.test", domain, "b1"))
+    guest.send(s2s.verified(domain, "im.test", "b1"))
+    legacy.until(s2s.verified(domain, "im.test", "b1"))
+    legacy.finish(guest)
+    closed = proxy.wait_records("stream-closed")[0]
+    assert (audit.get(closed, "xmpp.auth.method"), audit.get(closed, "xmpp.dns.dnssec")) == ("dialback", dnssec)
+
+
 def test_a_stream_that_only_asked_is_closed_in_order(outbound):
     """Nobody authenticates on it, and nobody means harm: no error, no refusal, both sides closed."""
     proxy, legacy, guest = outbound(config={"timeouts": {"authentication": "1s"}})

@@ -88,6 +88,40 @@ static void offered_and_verified(void **state)
 	world_free(w);
 }
 
+#define VERIFY "<db:verify from='" LOCAL "' to='" REMOTE "' id='b1'>key</db:verify>"
+#define VERIFY_IS(type) "<db:verify from='" REMOTE "' to='" LOCAL "' id='b1' type='" type "'/>"
+
+/* DB-11: what a remote server says of a key, and what that rests on. */
+static void asked_about_a_key(const char *answer, bool valid)
+{
+	struct world *w = begin(", level: encrypt" EXCUSE, "");
+	far_offers(w, REQUIRED);
+	far_proceeds(w, &pki.self_signed, 0);
+	far_is_up(w);
+	end_send(w, &w->near, VERIFY);
+	end_saw(w, &w->far, VERIFY);
+	end_send(w, &w->far, answer);
+	end_saw(w, &w->near, answer);
+	end_send(w, &w->near, CLOSE);
+	end_saw(w, &w->far, CLOSE);
+	end_send(w, &w->far, CLOSE);
+	end_saw(w, &w->near, CLOSE);
+	AWAIT(w, records(w, ENDED) == 1);
+	recorded(w, "stream-closed",
+		 "\"verification\":{\"method\":\"none\",\"identity\":\"" REMOTE "\",\"result\":\"unverified\"");
+	assert_int_equal(records(w, "\"auth\":{\"method\":\"dialback\",\"identity\":\"" REMOTE "\"}"), valid ? 1 : 0);
+	assert_int_equal(records(w, "\"auth\":"), valid ? 1 : 0);
+	world_free(w);
+}
+
+static void keys(void **state)
+{
+	(void)state;
+	asked_about_a_key(VERIFY_IS("valid"), true);
+	asked_about_a_key(VERIFY_IS("invalid"), false);
+	asked_about_a_key(VERIFY_IS("error"), false);
+}
+
 /* Transcript 3.7a: the remote server sees a version, or it would send no features; the rest is the legacy server's. */
 static void a_legacy_server_older_than_1_0(void **state)
 {
@@ -467,6 +501,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(offered_and_verified),
+	    cmocka_unit_test(keys),
 	    cmocka_unit_test(a_legacy_server_older_than_1_0),
 	    cmocka_unit_test(stripped_and_verified),
 	    cmocka_unit_test(stripped_and_unverified),
