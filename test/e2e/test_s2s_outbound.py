@@ -242,6 +242,24 @@ def test_level_fingerprint(gateway, remote, zoo, kind):
     Legacy(proxy.outbound).begin("expired.zoo.test").refused("remote-unverified")
 
 
+def test_the_rule_that_decided_is_named(gateway, remote, zoo):
+    """The first that matches, and where none does the role; in the record of a stream that is up as in that of one that is refused."""
+    good, bad = remote(), remote(certificate=zoo.get("self-signed"))
+    rules = [peer("self-signed.zoo.test", bad, level="encrypt", **EXCUSE), peer("*.zoo.test", bad), peer("*.test", good)]
+    proxy = gateway(rules)
+    for domain in ("self-signed.zoo.test", "remote.test"):
+        Legacy(proxy.outbound).open(domain).close()
+    Legacy(proxy.outbound).begin("expired.zoo.test").refused("remote-unverified")
+    Legacy(proxy.outbound).begin("nobody.example").refused("dns", 30)
+
+    def named(action):
+        return {audit.get(r, "xmpp.to"): (audit.get(r, "xmpp.policy.rule"), audit.get(r, "xmpp.policy.level")) for r in proxy.records(action)}
+    proxy.wait_records("stream-closed", 4)
+    assert named("stream-established") == {"self-signed.zoo.test": ("self-signed.zoo.test", "encrypt"), "remote.test": ("*.test", "verify")}
+    assert named("stream-refused") == {"expired.zoo.test": ("*.zoo.test", "verify"), "nobody.example": ("s2s-outbound", "verify")}
+    assert named("stream-closed") == {**named("stream-established"), **named("stream-refused")}
+
+
 def test_an_exception_that_is_over_no_longer_holds(gateway, remote, zoo):
     server = remote(certificate=zoo.get("self-signed"))
     proxy = gateway([peer("*.zoo.test", level="encrypt", reason="a test", until="2020-01-01"), peer("*.zoo.test", server)])
