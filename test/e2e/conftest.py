@@ -16,7 +16,7 @@ from harness.backend import Backend  # noqa: E402
 from harness.client import Client  # noqa: E402
 from harness.dnslab import DnsLab  # noqa: E402
 from harness.gateway import Gateway  # noqa: E402
-from harness.legacy import LegacyBackend  # noqa: E402
+from harness.legacy import LegacyBackend, Outward  # noqa: E402
 from harness.load import EchoBackend, Loop  # noqa: E402
 from harness.mitm import Mitm  # noqa: E402
 from harness.pki import Pki  # noqa: E402
@@ -180,6 +180,11 @@ def mitm():
     yield make
     for relay in made:
         relay.close()
+
+
+@pytest.fixture(params=["s2s-outbound", "c2s-outbound"])
+def outward(request):
+    return Outward(request.param)
 
 
 @pytest.fixture

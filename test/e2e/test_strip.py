@@ -33,37 +33,37 @@ OFFERS.update({name: f"<stream:features>{element}</stream:features>".encode() fo
 
 
 @pytest.mark.parametrize("offer", OFFERS)
-def test_stripped_and_verified_goes_on(gateway, remote, offer):
+def test_stripped_and_verified_goes_on(gateway, remote, outward, offer):
     """Transcript 3.3: PKIX holds, so the stream is what it should be; but the alarm is raised."""
-    server = remote(offer=OFFERS[offer])
+    server = outward.server(remote, offer=OFFERS[offer])
     proxy = gateway([peer("remote.test", server)], config=IMPATIENT)
-    legacy = Legacy(proxy.outbound).open("remote.test")
+    legacy = outward.open(proxy, "remote.test")
     guest = server.ready()
     guest.saw_only_starttls()
     assert legacy.identity == guest.identity
-    legacy.dialback(guest)
+    outward.authenticate(legacy, guest)
     legacy.close()
     assert told_of(proxy) == (3, False, "stripped-negotiated")
     assert audit.get(proxy.wait_records("stream-established")[0], "xmpp.verification.result") == "verified"
 
 
-def test_no_version_and_no_features(gateway, remote):
+def test_no_version_and_no_features(gateway, remote, outward):
     """STRIP-2: nothing more will come behind such a header, so nothing is waited for."""
-    server = remote(offer=b"", version=None)
+    server = outward.server(remote, offer=b"", version=None)
     proxy = gateway([peer("remote.test", server)], config={"timeouts": {"connect": "20s"}})
-    legacy = Legacy(proxy.outbound).open("remote.test")
+    legacy = outward.open(proxy, "remote.test")
     server.ready().saw_only_starttls()
     legacy.close()
     assert told_of(proxy) == (3, False, "stripped-negotiated")
 
 
 @pytest.mark.parametrize("level", ["verify", "encrypt", "may"])
-def test_stripped_and_unverified_is_refused_at_every_level(gateway, remote, zoo, level):
+def test_stripped_and_unverified_is_refused_at_every_level(gateway, remote, outward, zoo, level):
     """STRIP-4: though `encrypt` and `may` take that certificate when nobody tampers."""
-    server = remote(offer="absent", certificate=zoo.get("self-signed"))
+    server = outward.server(remote, offer="absent", certificate=zoo.get("self-signed"))
     excuse = {} if level == "verify" else EXCUSE
     proxy = gateway([peer("*.zoo.test", server, level=level, **excuse)])
-    Legacy(proxy.outbound).begin("self-signed.zoo.test").refused("stripped")
+    outward.begin(proxy, "self-signed.zoo.test").refused("stripped")
     assert told_of(proxy) == (3, False, "stripped-negotiated")
     assert proxy.wait_records("stream-refused")[0]["event"]["code"] == "stripped"
     guest = server.guests[0]
@@ -77,14 +77,14 @@ ANSWERS = {"failure": "it answered <failure/>", "error": "it answered with a str
 
 @pytest.mark.parametrize("level", ["verify", "encrypt"])
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_stripped_and_failed_is_refused(gateway, remote, answer, level):
-    """Transcript 3.4 a to c, and the bytes that the legacy server is told."""
-    server = remote(offer="absent", answer=answer)
+def test_stripped_and_failed_is_refused(gateway, remote, outward, answer, level):
+    """Transcript 3.4 a to c, and the bytes that the legacy side is told."""
+    server = outward.server(remote, offer="absent", answer=answer)
     excuse = {} if level == "verify" else EXCUSE
     proxy = gateway([peer("remote.test", server, level=level, **excuse)], config=IMPATIENT)
-    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    outward.begin(proxy, "remote.test").refused("no-tls")
     guest = server.failed()
-    assert s2s.PREFIX.fullmatch(guest.prefix[:guest.prefix.index(wire.STARTTLS) + len(wire.STARTTLS)]), guest.prefix
+    assert guest.prefix == s2s.prefix("remote.test", "im.test", outward.namespace)
     rest = {"silence": wire.stream_error("policy-violation", "Use of STARTTLS required")}.get(answer)
     if answer in ("failure", "error"):
         rest = wire.CLOSE
@@ -99,11 +99,11 @@ def test_stripped_and_failed_is_refused(gateway, remote, answer, level):
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_a_header_without_version_is_said(gateway, remote, answer):
+def test_a_header_without_version_is_said(gateway, remote, outward, answer):
     """STRIP-2, 5: no features come behind it, and that is another sentence."""
-    server = remote(offer=b"", version=None, answer=answer)
+    server = outward.server(remote, offer=b"", version=None, answer=answer)
     proxy = gateway([peer("remote.test", server)], config=IMPATIENT)
-    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    outward.begin(proxy, "remote.test").refused("no-tls")
     reason = proxy.wait_records("stream-refused")[0]["event"]["reason"]
     assert reason.endswith(f": its header had no usable version, and it sent no features; asked for TLS, {ANSWERS[answer]}")
     assert told_of(proxy) == (2, False, "stripped-failed")
@@ -111,23 +111,22 @@ def test_a_header_without_version_is_said(gateway, remote, answer):
 
 # --- STRIP-8: DNS announces TLS, so that there is some
 @pytest.fixture
-def announced(remote, dns, pki):
+def announced(remote, outward, dns, pki):
     """announced(offer, ...) -> a domain whose port for direct TLS is dead, and its server for STARTTLS."""
     def make(**script):
         name = f"announced{next(NUMBERS)}.example"
-        server = remote(certificate=pki.issue(name, usage="serverAuth,clientAuth"), plain_from=1, **script)
-        dns.publish(f"_xmpps-server._tcp.{name}. SRV 0 0 {free_port()} x.{name}.", f"_xmpp-server._tcp.{name}. SRV 5 0 {server.port} x.{name}.",
-                    f"x.{name}. A 127.0.0.1")
+        server = outward.server(remote, certificate=pki.issue(name, usage="serverAuth,clientAuth"), plain_from=1, **script)
+        dns.service(name, "127.0.0.1", server.port, direct=free_port(), role=outward.service)
         return name, server
     return make
 
 
 @pytest.mark.parametrize("level", ["verify", "encrypt", "may"])
 @pytest.mark.parametrize("offer, answer", [("absent", "failure"), ("absent", "eof"), ("required", "failure")])
-def test_announced_tls_is_not_done_without(gateway, dns, announced, offer, answer, level):
+def test_announced_tls_is_not_done_without(gateway, dns, outward, announced, offer, answer, level):
     name, server = announced(offer=offer, answer=answer)
     proxy = gateway([peer(name, level=level, **({} if level == "verify" else EXCUSE))], dns=dns)
-    Legacy(proxy.outbound).begin(name).refused("no-tls", 30)
+    outward.begin(proxy, name).refused("no-tls", 30)
     assert len(server.guests) == 1, "it was tried again in plaintext"
     record = proxy.wait_records("stream-refused")[0]
     assert record["event"]["reason"].endswith(f"; asked for TLS, {ANSWERS[answer]}; the DNS of its domain announces TLS")
@@ -136,44 +135,45 @@ def test_announced_tls_is_not_done_without(gateway, dns, announced, offer, answe
         assert proxy.records("starttls-stripped")[0]["event"]["reason"].endswith("; the DNS of its domain announces TLS.")
 
 
-def test_level_none_pays_no_attention_to_what_is_announced(gateway, dns, announced):
+def test_level_none_pays_no_attention_to_what_is_announced(gateway, dns, outward, announced):
     name, server = announced()
     server.plain_from = 0
     proxy = gateway([peer(name, level="none", **EXCUSE)], dns=dns)
-    legacy = Legacy(proxy.outbound).open(name)
+    legacy = outward.open(proxy, name)
     assert b"starttls" not in server.ready().prefix
     legacy.close()
 
 
 @pytest.mark.parametrize("answer", ["failure", "error", "eof"])
-def test_an_offer_that_is_not_kept(gateway, remote, answer):
+def test_an_offer_that_is_not_kept(gateway, remote, outward, answer):
     """STRIP-3, offer-refused: not stripped, but no TLS either."""
-    server = remote(offer="required", answer=answer)
+    server = outward.server(remote, offer="required", answer=answer)
     proxy = gateway([peer("remote.test", server)])
-    Legacy(proxy.outbound).begin("remote.test").refused("no-tls")
+    outward.begin(proxy, "remote.test").refused("no-tls")
     record = proxy.wait_records("stream-refused")[0]
     assert audit.get(record, "xmpp.starttls.result") == "refused"
+    assert record["event"]["reason"].endswith(f": it offered STARTTLS; asked for TLS, {ANSWERS[answer]}")
     assert not proxy.records("starttls-stripped")
 
 
 # --- the answer is tampered with
 @pytest.mark.parametrize("offer", ["required", "absent"])
-def test_proceed_and_then_no_tls(gateway, remote, offer):
+def test_proceed_and_then_no_tls(gateway, remote, outward, offer):
     """STRIP-11, transcript 3.4 d: an alert at most, no XML, no second try in plaintext."""
-    server = remote(offer=offer, answer="not-tls")
+    server = outward.server(remote, offer=offer, answer="not-tls")
     proxy = gateway([peer("remote.test", server, level="encrypt", **EXCUSE)])
-    Legacy(proxy.outbound).begin("remote.test").refused("remote-tls")
+    outward.begin(proxy, "remote.test").refused("remote-tls")
     guest = server.failed()
     assert guest.first_byte == b"\x16" and b"stream" not in guest.rest
     assert len(server.guests) == 1, "it was tried again in plaintext"
 
 
 @pytest.mark.parametrize("level", ["verify", "may"])
-def test_bytes_behind_proceed(gateway, remote, level):
+def test_bytes_behind_proceed(gateway, remote, outward, level):
     """NEG-8: at no level is that a stream."""
-    server = remote(answer="inject")
+    server = outward.server(remote, answer="inject")
     proxy = gateway([peer("remote.test", server, level=level, **({} if level == "verify" else EXCUSE))])
-    Legacy(proxy.outbound).begin("remote.test").refused("remote-injection")
+    outward.begin(proxy, "remote.test").refused("remote-injection")
     record = proxy.wait_records("starttls-injection")[0]
     assert record["event"]["severity"] == 3
     guest = server.failed()
@@ -183,12 +183,12 @@ def test_bytes_behind_proceed(gateway, remote, level):
 
 # --- the same on the path, between us and a good server
 @pytest.mark.parametrize("strip", [("feature",), ("feature", "version"), ("version",)], ids=["feature", "feature-version", "version"])
-def test_a_stripping_man_in_the_middle(gateway, remote, mitm, strip):
-    server = remote()
+def test_a_stripping_man_in_the_middle(gateway, remote, outward, mitm, strip):
+    server = outward.server(remote)
     relay = mitm(("127.0.0.1", server.port), strip=strip)
     proxy = gateway([peer("remote.test", relay)], config=IMPATIENT)
-    legacy = Legacy(proxy.outbound).open("remote.test")
-    legacy.dialback(server.ready())
+    legacy = outward.open(proxy, "remote.test")
+    outward.authenticate(legacy, server.ready())
     legacy.close()
     assert relay.edited and all(s2s.PREFIX.fullmatch(clear) for clear in relay.prefixes()), relay.clear
     if "feature" in strip:
@@ -196,13 +196,11 @@ def test_a_stripping_man_in_the_middle(gateway, remote, mitm, strip):
 
 
 @pytest.mark.parametrize("answer, word", [("failure", "no-tls"), ("garbage", "remote-injection"), ("inject", "remote-injection")])
-def test_a_man_in_the_middle_who_answers(gateway, remote, mitm, answer, word):
-    server = remote()
+def test_a_man_in_the_middle_who_answers(gateway, remote, outward, mitm, answer, word):
+    server = outward.server(remote)
     relay = mitm(("127.0.0.1", server.port), strip=("feature",), answer=answer)
     proxy = gateway([peer("remote.test", relay)])
-    legacy = Legacy(proxy.outbound).begin("remote.test")
-    data, _ = legacy.to_end()
-    assert data.endswith(s2s.told(word)), data
+    outward.begin(proxy, "remote.test").refused(word)
     assert all(s2s.PREFIX.fullmatch(clear) for clear in relay.prefixes()), relay.clear
 
 
@@ -251,28 +249,7 @@ def test_a_peer_that_is_not_deterred(gateway, mitm, legacy_backend, pki, remote_
     visitor.close()
 
 
-# --- local clients of remote services: the same machinery
-@pytest.mark.parametrize("certificate, word", [(None, None), ("self-signed", "stripped")])
-def test_outbound_clients(gateway, remote, zoo, certificate, word):
-    domain = f"{certificate}.zoo.test" if certificate else "remote.test"
-    server = remote(offer="absent", features=wire.FEATURES_AUTH, certificate=zoo.get(certificate) if certificate else None)
-    server.namespace = s2s.CLIENT
-    proxy = gateway([peer(domain, server)])
-    client = Legacy(proxy.clients)
-    client.begin(domain, sender=f"juliet@{domain}", namespace=s2s.CLIENT)
-    if word is None:
-        assert b"<mechanisms" in client.until(b"</stream:features>")
-        guest = server.ready()
-        guest.saw_only_starttls()
-        assert b"juliet" not in guest.prefix and b"juliet" in guest.header
-        assert told_of(proxy) == (3, False, "stripped-negotiated")
-        client.close()
-        return
-    data, _ = client.to_end()
-    assert data.endswith(s2s.told(word)), data
-    assert proxy.wait_records("starttls-stripped")[0]["event"]["severity"] == 3
-
-
+# --- what is said before TLS and inside it
 MECHANISM = f"<mechanisms xmlns='{wire.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>".encode()
 BEFORE = b"<stream:features><starttls xmlns='" + wire.TLS.encode() + b"'/>%b</stream:features>"
 

@@ -14,10 +14,10 @@ FEATURES_END = re.compile(rb"<stream:features\s*/>|</stream:features>")
 class Legacy(Client):
     """A stream that the legacy server opens, in plaintext."""
 
-    def begin(self, to, sender="im.test", version="1.0", behind=b"", **options):
+    def begin(self, to, sender="im.test", version="1.0", behind=b"", namespace=s2s.SERVER, **options):
         """The header, and what is pipelined behind it."""
-        self.to, self.sender, self.version = to, sender, version
-        self.sent = s2s.header(to, sender, version, **options)
+        self.to, self.sender, self.version, self.namespace = to, sender, version, namespace
+        self.sent = s2s.header(to, sender, version, namespace=namespace, **options)
         self.send(self.sent + behind)
         return self
 
@@ -52,7 +52,7 @@ class Legacy(Client):
     def refused(self, word, timeout=3 * PATIENCE):
         """The stream is answered with the error for that word and nothing else, byte for byte."""
         data, _ = self.to_end(timeout)
-        expected = s2s.own_header(self.to, self.sender, bool(self.version)) + re.escape(s2s.told(word))
+        expected = s2s.own_header(self.to, self.sender, bool(self.version), self.namespace) + re.escape(s2s.told(word))
         assert re.fullmatch(expected, data), (data, expected)
         return data
 
@@ -61,6 +61,45 @@ class Legacy(Client):
         data, _ = self.to_end(timeout)
         assert data.endswith(s2s.told(word)), (data, s2s.told(word))
         return data[:-len(s2s.told(word))]
+
+
+class Outward:
+    """One of the two ways out, for tests that hold for both: the legacy server to other servers, local clients to their service."""
+
+    def __init__(self, role):
+        self.role, self.servers = role, role == "s2s-outbound"
+        self.service = "server" if self.servers else "client"
+        self.namespace = s2s.SERVER if self.servers else s2s.CLIENT
+        self.features = s2s.FEATURES_DIALBACK if self.servers else wire.FEATURES_AUTH
+
+    def server(self, remote, **script):
+        """remote: the fixture."""
+        made = remote(**dict({"features": self.features}, **script))
+        made.namespace = self.namespace
+        return made
+
+    def dress(self, server):
+        """One that is there already."""
+        server.namespace, server.features = self.namespace, self.features
+
+    def options(self, to):
+        return {} if self.servers else {"sender": f"juliet@{to}", "namespace": self.namespace}
+
+    def begin(self, proxy, to, **options):
+        return Legacy(proxy.outbound if self.servers else proxy.clients).begin(to, **self.options(to), **options)
+
+    def open(self, proxy, to, **options):
+        return Legacy(proxy.outbound if self.servers else proxy.clients).open(to, **self.options(to), **options)
+
+    def authenticate(self, stream, guest):
+        """What comes next passes, both ways."""
+        if self.servers:
+            stream.dialback(guest)
+            return
+        stream.send(wire.auth())
+        assert guest.until(wire.auth()) == wire.auth()
+        guest.send(wire.SUCCESS)
+        assert stream.until(wire.SUCCESS) == wire.SUCCESS
 
 
 class LegacyBackend(Backend):

@@ -60,7 +60,7 @@ class Guest(Client):
         """Vector 7: nothing was said to us in plaintext but a header and <starttls/>, and TLS came next."""
         assert s2s.PREFIX.fullmatch(self.prefix), self.prefix
         assert self.first_byte == b"\x16", self.first_byte
-        assert b"from='" not in self.prefix or b"@" not in self.prefix, self.prefix
+        assert self.prefix == s2s.prefix(s2s.value(self.prefix, "to"), s2s.value(self.prefix, "from"), self.remote.namespace), self.prefix
 
 
 class Remote:

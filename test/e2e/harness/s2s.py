@@ -60,6 +60,13 @@ def header(to, sender="im.test", version="1.0", identity=None, namespace=SERVER,
             f"<stream:stream xmlns='{namespace}'{db} xmlns:stream='{wire.STREAMS}'{text}{extra}>").encode()
 
 
+def prefix(to, sender=None, namespace=SERVER):
+    """All that portcullis says to a remote server before TLS, byte for byte; of a client not even who it is (NEG-29)."""
+    db = f" xmlns:db='{DIALBACK}'" if namespace == SERVER else ""
+    text = attributes(from_=sender if namespace == SERVER else None, to=to, version="1.0", xml__lang="en")
+    return f"<?xml version='1.0'?><stream:stream{text} xmlns='{namespace}'{db} xmlns:stream='{wire.STREAMS}'>".encode() + wire.STARTTLS
+
+
 def own_header(sender, to=None, version=True, namespace=SERVER, lang="en"):
     """A header that portcullis itself answers with, as a pattern; group 1 is the id."""
     db = f" xmlns:db='{DIALBACK}'" if namespace == SERVER else ""

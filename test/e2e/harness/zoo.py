@@ -31,6 +31,9 @@ PROVEN = {
     "srv-wildcard": "SRV-ID _xmpp-server.*.zoo.test", "server-only": "DNS-ID server-only.zoo.test",
     "no-usage": "DNS-ID no-usage.zoo.test", "intermediate": "DNS-ID intermediate.zoo.test",
 }
+# To a client: another name of service (CERT-2).
+PROVEN_TO_CLIENTS = {kind: matched for kind, matched in PROVEN.items() if "_xmpp-server" not in matched}
+PROVEN_TO_CLIENTS["srv-client"] = "SRV-ID _xmpp-client.srv-client.zoo.test"
 # With a DNS-ID that is right, and something else that is not; the alert that a peer hears of it (RFC 8446 section 6.2).
 FAULTS = {"expired": "certificate expired", "not-yet": "bad certificate", "self-signed": "unknown ca", "untrusted": "unknown ca",
           "authority": None, "client-only": None, "constrained": None, "rsa-1024": None, "sha1": None}
