@@ -10,7 +10,7 @@ from harness.client import Client
 from harness.gateway import EXCUSE, peer
 from harness.legacy import Legacy
 from harness.peer import Peer, context
-from harness.wait import free_port
+from harness.wait import free_port, until
 
 IMPATIENT = {"timeouts": {"connect": "2s"}}
 NUMBERS = itertools.count(1)
@@ -154,6 +154,32 @@ def test_an_offer_that_is_not_kept(gateway, remote, outward, answer):
     assert audit.get(record, "xmpp.starttls.result") == "refused"
     assert record["event"]["reason"].endswith(f": it offered STARTTLS; asked for TLS, {ANSWERS[answer]}")
     assert not proxy.records("starttls-stripped")
+
+
+# --- STRIP-12: DNS announced TLS, and does no more
+@pytest.mark.parametrize("zone, told", [("example", False), ("plain.example", True)])
+def test_an_announcement_that_is_gone(gateway, remote, dns, pki, zone, told):
+    """Only DNSSEC can prove that the domain itself has taken it back. The records live for a second, the programs' caches no longer."""
+    name = f"recanted.{zone}"
+    server = remote(certificate=pki.issue(name, usage="serverAuth,clientAuth"))
+    announcement = f"_xmpps-server._tcp.{name}. 1 SRV 9 0 {free_port()} x.{name}."
+    dns.publish(announcement, f"_xmpp-server._tcp.{name}. 1 SRV 5 0 {server.port} x.{name}.", f"x.{name}. A 127.0.0.1")
+    proxy = gateway(dns=dns)
+    for number in (1, 2):
+        legacy = Legacy(proxy.outbound).open(name)
+        legacy.dialback(server.ready())
+        legacy.close()
+        proxy.wait_records("stream-closed", number)
+        if number == 1:
+            assert not proxy.records("tls-downgraded")
+            until(lambda: proxy.cli("peers", "show", name).returncode == 0, "the peer in the memory")
+            dns.withdraw(announcement)
+            until(lambda: not dns.ask(f"_xmpps-server._tcp.{name}.", "SRV").answer, "the announcement to be gone", 20)
+            proxy.stop()
+            proxy.start()
+    found = proxy.records("tls-downgraded")
+    assert [(r["event"]["severity"], "direct TLS" in r["event"]["reason"]) for r in found] == [(2, True)] * told, found
+    assert audit.get(proxy.records("stream-established")[-1], "xmpp.dns.dnssec") == ("insecure" if told else "secure")
 
 
 # --- the answer is tampered with

@@ -173,14 +173,24 @@ class DnsLab:
             out.write("\n".join(self.delegations(zone) + self.records[zone]) + "\n")
 
     def publish(self, *records):
-        """Adds records ("name type data", absolute names); each goes into the zone that its name belongs to."""
-        touched = set()
+        """Adds records ("name [TTL] type data", absolute names); each goes into the zone that its name belongs to."""
         for record in records:
-            name = record.split()[0]
-            zone = max((z for z in ZONES if z == "." or name == z or name.endswith("." + z)), key=len)
-            self.records[zone].append(record)
-            touched.add(zone)
-        for zone in touched:
+            self.records[self.zone_of(record)].append(record)
+        self.reload(records)
+
+    def withdraw(self, *records):
+        """Takes back what was published. It is gone when its TTL is over."""
+        for record in records:
+            self.records[self.zone_of(record)].remove(record)
+        self.reload(records)
+
+    @staticmethod
+    def zone_of(record):
+        name = record.split()[0]
+        return max((z for z in ZONES if z == "." or name == z or name.endswith("." + z)), key=len)
+
+    def reload(self, records):
+        for zone in set(map(self.zone_of, records)):
             self.write(zone)
             subprocess.run(self.prefix + ("knotc", "-b", "-c", self.path("knot.conf"), "zone-reload", zone), check=True,
                            capture_output=True, timeout=30)

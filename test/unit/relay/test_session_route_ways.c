@@ -225,6 +225,29 @@ static void announced_and_not_asked_for(void **state)
 	world_free(w);
 }
 
+/* STRIP-12: the announcement is remembered, and nothing proves that the domain has taken it back. */
+static void announced_before(void **state)
+{
+	(void)state;
+	for (int still = 0; still < 2; still++) {
+		struct world *w = announced("", "");
+		if (!still)
+			zone[3] = (struct zone_entry){0};
+		remember(w, &pki.remote, true);
+		w->memory.direct = true;
+		legacy_begins(w);
+		far_offers(w, STARTTLS);
+		far_proceeds(w, &pki.remote, 0);
+		far_is_up(w);
+		assert_int_equal(records(w, ACTION("tls-downgraded")), still ? 0 : 1);
+		if (!still) {
+			recorded(w, "tls-downgraded", "\"severity\":2");
+			recorded(w, "tls-downgraded", "DNS announced direct TLS before");
+		}
+		world_free(w);
+	}
+}
+
 /* The first server has been given up, and nothing comes of connecting to the second: there is nobody to tell there. */
 static void shutdown_between_two_servers(void **state)
 {
@@ -518,6 +541,7 @@ int main(void)
 	    cmocka_unit_test(announced_and_not_to_be_had),
 	    cmocka_unit_test(announced_and_no_handshake),
 	    cmocka_unit_test(announced_and_not_asked_for),
+	    cmocka_unit_test(announced_before),
 	    cmocka_unit_test(shutdown_between_two_servers),
 	    cmocka_unit_test(no_such_name),
 	    cmocka_unit_test(no_such_name_and_no_memory),
