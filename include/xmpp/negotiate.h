@@ -157,7 +157,8 @@ struct neg_starttls {
 	bool version; /* its header before TLS had a version of 1.0 or more */
 	enum neg_answer answer;
 	/* Inside TLS something differs that nobody but an attacker would change: features with <starttls/>, another
-	 * `from`, mechanisms that were offered in plaintext only. Known in READY. */
+	 * `from`, a version that the header before had not, mechanisms that were offered in plaintext only. Known in
+	 * READY. */
 	bool differs;
 };
 const struct neg_starttls *negotiate_starttls(const struct negotiator *n);

@@ -74,6 +74,12 @@ static bool from_differs(const struct negotiator *n)
 	return strcmp(before, after) != 0;
 }
 
+/* We asked as 1.0 both times. */
+static bool version_differs(const struct negotiator *n)
+{
+	return !n->starttls.version && n->header.version_valid && !stream_header_is_pre10(&n->header);
+}
+
 /* Is a word of `before` not in `after`? */
 static bool misses_mechanism(const char *before, const char *after)
 {
@@ -95,7 +101,7 @@ void neg_offer_compare(struct negotiator *n, const struct xml_node *features)
 	strbuf_init(&inside, NEG_SEND_MAX);
 	if (features)
 		list_mechanisms(&inside, features);
-	n->starttls.differs = n->features.starttls || from_differs(n) ||
+	n->starttls.differs = n->features.starttls || from_differs(n) || version_differs(n) ||
 			      misses_mechanism(strbuf_text(&n->plain_mechanisms), strbuf_text(&inside));
 	strbuf_fini(&inside);
 }

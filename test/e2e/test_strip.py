@@ -219,6 +219,9 @@ def test_a_stripping_man_in_the_middle(gateway, remote, outward, mitm, strip):
     assert relay.edited and all(s2s.PREFIX.fullmatch(clear) for clear in relay.prefixes()), relay.clear
     if "feature" in strip:
         assert told_of(proxy) == (3, False, "stripped-negotiated")
+    record = proxy.wait_records("stream-established")[0]
+    differs = True if "version" in strip else None  # STRIP-9: inside TLS it is there
+    assert (audit.get(record, "xmpp.starttls.differs"), record["event"]["severity"]) == (differs, 2 if differs else 0)
 
 
 @pytest.mark.parametrize("answer, word", [("failure", "no-tls"), ("garbage", "remote-injection"), ("inject", "remote-injection")])

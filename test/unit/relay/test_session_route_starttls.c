@@ -210,6 +210,7 @@ static void what_differs(void **state)
 	differs(honest, FEATURES(STARTTLS), FEATURES(MECHANISMS("EXTERNAL") DIALBACK), false);
 	differs(honest, FEATURES(STARTTLS DIALBACK), FEATURES(STARTTLS DIALBACK), true);
 	differs(honest, FEATURES(STARTTLS MECHANISMS("PLAIN")), FEATURES(MECHANISMS("EXTERNAL") DIALBACK), true);
+	differs(OLD_HEADER, FEATURES(STARTTLS), FEATURES(DIALBACK), true);
 	differs(HEADER_OF(" from='" OTHER "' to='" LOCAL "' id='r1' version='1.0'"), FEATURES(STARTTLS),
 		FEATURES(DIALBACK), true);
 }
