@@ -67,8 +67,23 @@ bool peer_domain_valid(const char *domain); /* normalised */
 bool peer_version_valid(int64_t version);   /* 0, 10 … 13 */
 bool peer_digest_valid(const char *hex);    /* 64 digits in lower case */
 
-/* Is that certificate among those remembered (same sha256, else same SPKI)? NULL: no. */
-const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256,
-						const char *spki_sha256);
+/* What a certificate that is shown is against those remembered (LOG-6). */
+enum peer_standing {
+	PEER_FIRST,    /* there is none to hold it against */
+	PEER_KNOWN,    /* remembered and accepted */
+	PEER_SAME_KEY, /* not that, but its key is one of a certificate that is */
+	PEER_WAITING,  /* remembered from a stream that was refused or warned of, and not accepted */
+	PEER_CHANGED   /* none of these */
+};
+/* seen->has_certificate. The session decides by it, and the store by the same what counts as accepted from then on. */
+enum peer_standing peer_memory_judge(const struct peer_memory *memory, const struct peer_observation *seen);
+/* That standing is no change of the kind that on-certificate-change: refuse is about. */
+bool peer_standing_good(enum peer_standing standing);
+/* NULL: it is not remembered. */
+const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256);
+/* The one that a changed one is held against: with the same key, else the good one that was seen last, else the last
+ * one; NULL: none is remembered. */
+const struct peer_certificate *peer_memory_previous(const struct peer_memory *memory,
+						    const struct peer_observation *seen);
 
 #endif

@@ -279,6 +279,8 @@ void session_remote_facts(const struct session *s, struct leg_facts *facts);
 /* What is new or noteworthy of a stream that is about to be established or refused for it: certificate-changed,
  * tls-downgraded, starttls-required-stripped, weak-exception-used. */
 void session_remote_events(struct session *s);
+/* What certificate-changed says was there before; NULL: nothing is remembered. Points into what memory answered. */
+const struct peer_certificate *session_remote_previous(const struct session *s);
 /* Plain words for policy's refusal; NULL: the reason says all. */
 const char *session_remote_why(const struct session *s, enum reason reason);
 /* What was seen goes into peer memory. */

@@ -152,7 +152,7 @@ static int knows_certificate(struct peer_store *store, const struct peers_questi
 	for (unsigned i = 0; i < PEER_SERVICES; i++) {
 		if (peer_store_get(store, q->domain, (enum peer_service)i, &known, err) < 0)
 			return -1;
-		*known_out = *known_out || peer_memory_find(&known, q->sha256, "") != NULL;
+		*known_out = *known_out || peer_memory_find(&known, q->sha256) != NULL;
 	}
 	return 0;
 }

@@ -29,20 +29,56 @@ const char *peer_method_name(enum peer_method method)
 	return (unsigned)method < PEER_METHODS ? method_names[method] : "unknown";
 }
 
-const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256,
-						const char *spki_sha256)
+const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256)
 {
-	const struct peer_certificate *same_key = NULL;
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++)
+		if (strcmp(memory->certificate[i].sha256, sha256) == 0)
+			return &memory->certificate[i];
+	return NULL;
+}
 
-	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++) {
-		const struct peer_certificate *c = &memory->certificate[i];
+static const struct peer_certificate *find_accepted_key(const struct peer_memory *memory, const char *spki_sha256)
+{
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++)
+		if (memory->certificate[i].accepted && strcmp(memory->certificate[i].spki_sha256, spki_sha256) == 0)
+			return &memory->certificate[i];
+	return NULL;
+}
 
-		if (strcmp(c->sha256, sha256) == 0)
-			return c;
-		if (!same_key && strcmp(c->spki_sha256, spki_sha256) == 0)
-			same_key = c;
-	}
-	return same_key;
+static const struct peer_certificate *find_accepted(const struct peer_memory *memory)
+{
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++)
+		if (memory->certificate[i].accepted)
+			return &memory->certificate[i];
+	return NULL;
+}
+
+enum peer_standing peer_memory_judge(const struct peer_memory *memory, const struct peer_observation *seen)
+{
+	const struct peer_certificate *same = peer_memory_find(memory, seen->certificate.sha256);
+
+	if (memory->certificate_count == 0)
+		return PEER_FIRST;
+	if (same && same->accepted)
+		return PEER_KNOWN;
+	if (find_accepted_key(memory, seen->certificate.spki_sha256))
+		return PEER_SAME_KEY;
+	return same ? PEER_WAITING : PEER_CHANGED;
+}
+
+bool peer_standing_good(enum peer_standing standing)
+{
+	return standing == PEER_FIRST || standing == PEER_KNOWN || standing == PEER_SAME_KEY;
+}
+
+const struct peer_certificate *peer_memory_previous(const struct peer_memory *memory,
+						    const struct peer_observation *seen)
+{
+	const struct peer_certificate *before = find_accepted_key(memory, seen->certificate.spki_sha256);
+
+	if (!before)
+		before = find_accepted(memory);
+	return before || memory->certificate_count == 0 ? before : &memory->certificate[0];
 }
 
 static bool is_flag(const bool *at)

@@ -100,26 +100,16 @@ static int put_peer(struct peer_store *store, const struct peer_observation *see
 	return peer_store_run(store, put, err);
 }
 
-static const struct peer_certificate *known_certificate(const struct peer_memory *known, const char *sha256)
-{
-	for (size_t i = 0; i < known->certificate_count; i++)
-		if (strcmp(known->certificate[i].sha256, sha256) == 0)
-			return &known->certificate[i];
-	return NULL;
-}
-
 static void merge_certificate(struct peer_certificate *out, const struct peer_memory *known,
 			      const struct peer_observation *seen)
 {
-	const struct peer_certificate *old = known_certificate(known, seen->certificate.sha256);
+	const struct peer_certificate *old = peer_memory_find(known, seen->certificate.sha256);
 
 	*out = seen->certificate;
 	out->first_seen = out->last_seen = seen->when;
-	/* The first one ever seen is what a later one is compared with. */
-	out->accepted |= known->certificate_count == 0;
+	out->accepted |= peer_standing_good(peer_memory_judge(known, seen));
 	if (!old)
 		return;
-	out->accepted |= old->accepted;
 	out->first_seen = lesser(old->first_seen, seen->when);
 	out->last_seen = greater(old->last_seen, seen->when);
 	if (seen->when < old->last_seen)

@@ -159,14 +159,9 @@ static void fill_remote(struct audit_record *r, const struct session *s, struct 
 
 static void fill_previous(struct audit_record *r, const struct session *s, struct certificates *c)
 {
-	const struct peer_memory *m = s->remote != NULL ? s->remote->memory : NULL;
-	if (m == NULL || m->certificate_count == 0)
+	const struct peer_certificate *before = session_remote_previous(s);
+	if (before == NULL)
 		return;
-	/* The one that was good, not another one that was refused since. */
-	const struct peer_certificate *before = &m->certificate[0];
-	for (size_t i = m->certificate_count; i-- > 0;)
-		if (m->certificate[i].accepted)
-			before = &m->certificate[i];
 	c->previous = (struct audit_certificate){
 	    .subject = or_null(before->subject),
 	    .issuer = or_null(before->issuer),

@@ -111,35 +111,6 @@ static bool is_verified(const struct remote *r)
 	return r->identity != NULL && r->identity->verified;
 }
 
-static const struct peer_certificate *known(const struct remote *r)
-{
-	return r->memory != NULL && r->certificate != NULL
-		   ? peer_memory_find(r->memory, r->certificate->sha256, r->certificate->spki_sha256)
-		   : NULL;
-}
-
-/* Not one that is remembered, though others are; or remembered from a stream that was refused for it. */
-static bool changed(const struct remote *r)
-{
-	if (r->certificate == NULL || r->memory == NULL || r->memory->certificate_count == 0)
-		return false;
-	const struct peer_certificate *before = known(r);
-	return before == NULL || !before->accepted;
-}
-
-void session_remote_facts(const struct session *s, struct leg_facts *facts)
-{
-	const struct remote *r = s->remote;
-	facts->outbound = !role_is_inbound(s->role);
-	facts->identity_verified = is_verified(r);
-	facts->min_version = policy_min_tls(r->policy.tls);
-	facts->stripped = s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
-	facts->changed = changed(r);
-	facts->refuse_change = s->config->policy.on_certificate_change == CERTIFICATE_CHANGE_REFUSE;
-	facts->memory_missing = !r->memory_ok;
-	facts->announced = r->direct_offered;
-}
-
 /* Dialback proves who came; on a stream of ours it proves us. */
 static enum peer_method method_of(const struct session *s)
 {
@@ -156,6 +127,63 @@ static int version_of(const struct session *s)
 	return tls != NULL ? tls->version_number : 0;
 }
 
+static void put_certificate(struct peer_observation *seen, const struct remote *r)
+{
+	const struct tls_certificate *c = r->certificate;
+	struct peer_certificate *p = &seen->certificate;
+	if (c == NULL)
+		return;
+	seen->has_certificate = true;
+	snprintf(p->sha256, sizeof(p->sha256), "%s", c->sha256);
+	snprintf(p->spki_sha256, sizeof(p->spki_sha256), "%s", c->spki_sha256);
+	snprintf(p->subject, sizeof(p->subject), "%.255s", c->subject);
+	snprintf(p->issuer, sizeof(p->issuer), "%.255s", c->issuer);
+	p->not_after = c->not_after_s;
+	p->accepted = is_verified(r);
+	if (seen->inbound)
+		snprintf(p->endpoint, sizeof(p->endpoint), "inbound");
+	else
+		snprintf(p->endpoint, sizeof(p->endpoint), "%s:%u", r->candidate.target, r->candidate.port);
+}
+
+/* What is to be seen of this stream. */
+static struct peer_observation look(const struct session *s)
+{
+	const struct remote *r = s->remote;
+	struct peer_observation seen = {.service = service_of(s), .when = now_s()};
+	snprintf(seen.domain, sizeof(seen.domain), "%s", r->domain);
+	seen.inbound = role_is_inbound(s->role);
+	seen.version = version_of(s);
+	seen.tls = seen.version != 0;
+	seen.offered = !seen.inbound && s->starttls_advertised;
+	seen.required = !seen.inbound && s->starttls_required;
+	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
+	seen.method = method_of(s);
+	put_certificate(&seen, r);
+	return seen;
+}
+
+/* FIRST also where nothing is shown, or memory could not say. */
+static enum peer_standing standing_of(const struct session *s)
+{
+	const struct remote *r = s->remote;
+	const struct peer_observation seen = look(s);
+	return r->memory != NULL && seen.has_certificate ? peer_memory_judge(r->memory, &seen) : PEER_FIRST;
+}
+
+void session_remote_facts(const struct session *s, struct leg_facts *facts)
+{
+	const struct remote *r = s->remote;
+	facts->outbound = !role_is_inbound(s->role);
+	facts->identity_verified = is_verified(r);
+	facts->min_version = policy_min_tls(r->policy.tls);
+	facts->stripped = s->starttls == STARTTLS_STRIPPED_NEGOTIATED;
+	facts->changed = !peer_standing_good(standing_of(s));
+	facts->refuse_change = s->config->policy.on_certificate_change == CERTIFICATE_CHANGE_REFUSE;
+	facts->memory_missing = !r->memory_ok;
+	facts->announced = r->direct_offered;
+}
+
 static void event(struct session *s, const char *action, int severity, const char *detail)
 {
 	char *before = s->detail;
@@ -165,16 +193,47 @@ static void event(struct session *s, const char *action, int severity, const cha
 	s->detail = before;
 }
 
-/* LOG-6: a renewal that verifies is news, one that nothing verifies a warning. */
+const struct peer_certificate *session_remote_previous(const struct session *s)
+{
+	if (s->remote == NULL || s->remote->memory == NULL)
+		return NULL;
+	const struct peer_observation seen = look(s);
+	return peer_memory_previous(s->remote->memory, &seen);
+}
+
+/* LOG-6: what of the one before tells a renewal from an attack. */
+static void add_previous(char *out, size_t size, const struct session *s)
+{
+	const struct peer_certificate *before = session_remote_previous(s);
+	const struct peer_observation seen = look(s);
+	bool same = strcmp(before->issuer, seen.certificate.issuer) == 0;
+	int64_t days = (before->not_after - seen.when) / 86400;
+	size_t len = (size_t)snprintf(out, size, " The one before is of %s issuer", same ? "the same" : "another");
+	if (before->not_after == 0)
+		snprintf(out + len, size - len, ".");
+	else if (before->not_after < seen.when)
+		snprintf(out + len, size - len, " and has expired.");
+	else
+		snprintf(out + len, size - len, " and expires in %lld day%s.", (long long)days, days == 1 ? "" : "s");
+}
+
+/* LOG-6: a renewal that verifies or keeps its key is news, one that nothing vouches for a warning. */
 static void tell_certificate(struct session *s)
 {
-	const struct remote *r = s->remote;
-	if (!changed(r) || known(r) != NULL)
+	enum peer_standing standing = standing_of(s);
+	bool verified = is_verified(s->remote);
+	bool same_key = standing == PEER_SAME_KEY;
+	char why[256], previous[128];
+	if (standing != PEER_CHANGED && !same_key)
 		return;
-	bool verified = is_verified(r);
-	event(s, "certificate-changed", verified ? 1 : 2,
-	      verified ? "The certificate is not one that is remembered; it is verified."
-		       : "The certificate is not one that is remembered, and nothing verifies it.");
+	add_previous(previous, sizeof(previous), s);
+	snprintf(why, sizeof(why), "The certificate is not one that is remembered%s%s%s",
+		 same_key ? ", but its key is the same" : "",
+		 verified   ? "; it is verified."
+		 : same_key ? "; nothing else verifies it."
+			    : ", and nothing verifies it.",
+		 previous);
+	event(s, "certificate-changed", verified || same_key ? 1 : 2, why);
 }
 
 /* What the same peer did before and does no more (STRIP-7, 12; RFC 7457 section 2.2). */
@@ -215,43 +274,12 @@ void session_remote_events(struct session *s)
 		      "A rule of peers that is weaker than the common policy decided this stream.");
 }
 
-static void put_certificate(struct peer_observation *seen, const struct remote *r)
-{
-	const struct tls_certificate *c = r->certificate;
-	struct peer_certificate *p = &seen->certificate;
-	if (c == NULL)
-		return;
-	seen->has_certificate = true;
-	snprintf(p->sha256, sizeof(p->sha256), "%s", c->sha256);
-	snprintf(p->spki_sha256, sizeof(p->spki_sha256), "%s", c->spki_sha256);
-	snprintf(p->subject, sizeof(p->subject), "%.255s", c->subject);
-	snprintf(p->issuer, sizeof(p->issuer), "%.255s", c->issuer);
-	p->not_after = c->not_after_s;
-	p->accepted = is_verified(r);
-	if (seen->inbound)
-		snprintf(p->endpoint, sizeof(p->endpoint), "inbound");
-	else
-		snprintf(p->endpoint, sizeof(p->endpoint), "%s:%u", r->candidate.target, r->candidate.port);
-}
-
 void session_remote_observe(struct session *s)
 {
 	const struct peer_recall *recall = &s->engine->p.recall;
-	struct peer_observation seen = {0};
-	struct remote *r = s->remote;
-	if (r == NULL)
+	if (s->remote == NULL)
 		return;
-	snprintf(seen.domain, sizeof(seen.domain), "%s", r->domain);
-	seen.service = service_of(s);
-	seen.when = now_s();
-	seen.inbound = role_is_inbound(s->role);
-	seen.version = version_of(s);
-	seen.tls = seen.version != 0;
-	seen.offered = !seen.inbound && s->starttls_advertised;
-	seen.required = !seen.inbound && s->starttls_required;
-	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
-	seen.method = method_of(s);
-	put_certificate(&seen, r);
+	const struct peer_observation seen = look(s);
 	recall->observe(recall->ctx, &seen);
 }
 

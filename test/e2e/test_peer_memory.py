@@ -3,6 +3,7 @@
 peer that had TLS and no longer has it is an alarm, `peers accept` and `peers forget` are obeyed at once."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -29,6 +30,13 @@ def renewed(pki):
 def unproven(zoo):
     """Two certificates that prove nothing, of different keys, for one domain."""
     return [zoo.issue(f"unproven-{n}", REMOTE, f"subjectAltName=DNS:{REMOTE}\n", None) for n in (1, 2)]
+
+
+@pytest.fixture
+def same_key(zoo, unproven):
+    """The first of them renewed, with the key it had."""
+    shutil.copy(unproven[0][1], zoo.path("renewed.key"))
+    return zoo.issue("renewed", REMOTE, f"subjectAltName=DNS:{REMOTE}\n", None, key=("-key", zoo.path("renewed.key")))
 
 
 def talk(proxy, server):
@@ -131,6 +139,24 @@ def test_a_change_that_nothing_verifies_is_refused_until_accepted(gateway, remot
     talk(proxy, server)
 
 
+def test_a_renewal_that_keeps_its_key_is_let_in_for_good(gateway, remote, unproven, same_key):
+    """Nobody but the peer has that key; it is news once all the same."""
+    server = remote(certificate=unproven[0])
+    config = dict(ENCRYPT, policy=dict(ENCRYPT["policy"], **{"on-certificate-change": "refuse"}))
+    proxy = gateway([peer(REMOTE, server)], config=config)
+    talk(proxy, server)
+    until_shown(proxy, fingerprints(unproven[0][0])[0])
+    server.certificate = same_key
+    for _ in range(3):
+        talk(proxy, server)
+        until_shown(proxy, fingerprints(same_key[0])[0])
+    records = proxy.records("certificate-changed")
+    assert [r["event"]["severity"] for r in records] == [1]
+    assert "its key is the same" in records[0]["event"]["reason"] and " issuer and expires in " in records[0]["event"]["reason"]
+    assert fingerprints(unproven[0][0])[0] in json.dumps(records[0]["xmpp"]["peer"]["previous"])
+    assert '"accepted": false' not in shown(proxy)
+
+
 def test_a_change_that_nothing_verifies_is_a_warning_by_default(gateway, remote, unproven):
     server = remote(certificate=unproven[0])
     proxy = gateway([peer(REMOTE, server)], config=ENCRYPT)
@@ -186,6 +212,23 @@ def test_verification_that_was_and_no_longer_is(gateway, remote, unproven):
     talk(proxy, server)
     assert proxy.wait_records("tls-downgraded")
     assert proxy.wait_records("certificate-changed")[0]["event"]["severity"] == 2
+
+
+def test_what_it_does_when_it_comes_is_no_less_than_when_it_is_called(gateway, remote, legacy_backend, pki, unproven):
+    """A server with a good certificate need not have one that is good as a client, or TLS 1.3 there."""
+    server = remote()
+    proxy = gateway([peer(REMOTE, server)], config=ENCRYPT)
+    talk(proxy, server)
+    until(lambda: proxy.cli("peers", "show", REMOTE).returncode == 0, "the peer in the memory")
+    visitor = Peer(proxy.inbound).secure(context(pki, unproven[0])).begin()
+    backend = legacy_backend.greet_server()
+    visitor.opened()
+    visitor.dialback(backend)
+    visitor.close()
+    proxy.wait_records("stream-closed", 2)
+    assert not proxy.records("tls-downgraded")
+    until(lambda: "inbound       TLS best 1.3" in proxy.cli("peers", "show", REMOTE).stdout, "the other direction in the memory")
+    assert "outbound      TLS best 1.3, last 1.3; verified best by pkix" in proxy.cli("peers", "show", REMOTE).stdout
 
 
 def test_who_comes_is_remembered_too(gateway, legacy_backend, pki, unproven):

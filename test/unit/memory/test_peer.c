@@ -28,32 +28,6 @@ static void test_names(void **state)
 	assert_string_equal(peer_method_name(PEER_METHODS), "unknown");
 }
 
-static void test_find(void **state)
-{
-	static struct peer_memory memory = {.known = true, .certificate_count = 3};
-	char a[65], b[65], c[65], key[65];
-
-	(void)state;
-	fill(a, 'a');
-	fill(b, 'b');
-	fill(c, 'c');
-	fill(key, '1');
-	for (int i = 0; i < 3; i++) {
-		fill(memory.certificate[i].sha256, "abd"[i]);
-		fill(memory.certificate[i].spki_sha256, "121"[i]);
-	}
-	assert_ptr_equal(peer_memory_find(&memory, b, key), &memory.certificate[1]);
-	/* The certificate itself goes before one with its key. */
-	fill(c, 'd');
-	assert_ptr_equal(peer_memory_find(&memory, c, key), &memory.certificate[2]);
-	fill(c, 'c');
-	assert_ptr_equal(peer_memory_find(&memory, c, key), &memory.certificate[0]);
-	fill(key, '3');
-	assert_null(peer_memory_find(&memory, c, key));
-	memory.certificate_count = 0;
-	assert_null(peer_memory_find(&memory, a, key));
-}
-
 static struct peer_observation good(void)
 {
 	struct peer_observation seen = {.domain = "example.com",
@@ -67,6 +41,81 @@ static struct peer_observation good(void)
 	fill(seen.certificate.sha256, 'a');
 	fill(seen.certificate.spki_sha256, '0');
 	return seen;
+}
+
+/* What is remembered: digits of certificate and key, and whether it is accepted; the one seen last first. */
+static struct peer_memory remembered(const char *what)
+{
+	struct peer_memory memory = {.known = true};
+
+	for (; *what; what += 3) {
+		struct peer_certificate *c = &memory.certificate[memory.certificate_count++];
+
+		fill(c->sha256, what[0]);
+		fill(c->spki_sha256, what[1]);
+		c->accepted = what[2] == '+';
+	}
+	return memory;
+}
+
+static enum peer_standing judged(const char *what, char certificate, char key)
+{
+	struct peer_memory memory = remembered(what);
+	struct peer_observation seen = good();
+
+	fill(seen.certificate.sha256, certificate);
+	fill(seen.certificate.spki_sha256, key);
+	return peer_memory_judge(&memory, &seen);
+}
+
+static void test_judge(void **state)
+{
+	(void)state;
+	assert_int_equal(judged("", 'a', '1'), PEER_FIRST);
+	assert_int_equal(judged("b2-a1+", 'a', '1'), PEER_KNOWN);
+	assert_int_equal(judged("b2-a1+", 'b', '2'), PEER_WAITING);
+	assert_int_equal(judged("b2-a1+", 'c', '3'), PEER_CHANGED);
+	/* A renewal with the key that was there; also one that was stored as if it were a stranger's. */
+	assert_int_equal(judged("b2-a1+", 'c', '1'), PEER_SAME_KEY);
+	assert_int_equal(judged("b1-a1+", 'b', '1'), PEER_SAME_KEY);
+	/* The key of one that waits itself is no recommendation. */
+	assert_int_equal(judged("b2-a1+", 'c', '2'), PEER_CHANGED);
+	assert_true(peer_standing_good(PEER_FIRST) && peer_standing_good(PEER_KNOWN));
+	assert_true(peer_standing_good(PEER_SAME_KEY));
+	assert_false(peer_standing_good(PEER_WAITING) || peer_standing_good(PEER_CHANGED));
+}
+
+static char previous(const char *what, char key)
+{
+	struct peer_memory memory = remembered(what);
+	struct peer_observation seen = good();
+	const struct peer_certificate *before;
+
+	fill(seen.certificate.sha256, 'f');
+	fill(seen.certificate.spki_sha256, key);
+	before = peer_memory_previous(&memory, &seen);
+	return before ? before->sha256[0] : '-';
+}
+
+static void test_previous(void **state)
+{
+	(void)state;
+	assert_int_equal(previous("", '1'), '-');
+	assert_int_equal(previous("a1-b2-", '3'), 'a');
+	assert_int_equal(previous("a1-b2+c3+", '1'), 'b');
+	assert_int_equal(previous("a1-b2+c3+", '3'), 'c');
+}
+
+static void test_find(void **state)
+{
+	struct peer_memory memory = remembered("a1+b2-");
+	char digest[65];
+
+	(void)state;
+	fill(digest, 'b');
+	assert_ptr_equal(peer_memory_find(&memory, digest), &memory.certificate[1]);
+	fill(digest, '1');
+	assert_null(peer_memory_find(&memory, digest));
 }
 
 static void test_valid(void **state)
@@ -121,10 +170,8 @@ static void test_invalid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_find),
-	    cmocka_unit_test(test_valid),
-	    cmocka_unit_test(test_invalid),
+	    cmocka_unit_test(test_names), cmocka_unit_test(test_judge), cmocka_unit_test(test_previous),
+	    cmocka_unit_test(test_find),  cmocka_unit_test(test_valid), cmocka_unit_test(test_invalid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

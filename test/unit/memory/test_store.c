@@ -162,6 +162,34 @@ static void test_accepted(void **state)
 	assert_true(get("example.com", PEER_S2S)->certificate[0].accepted);
 }
 
+/* A renewal that keeps its key: let in by the session, and not waiting here for the operator the next time. */
+static void test_same_key(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', false);
+	observe(&seen);
+	show(&seen, 'b', false);
+	memset(seen.certificate.spki_sha256, 'a', 64);
+	seen.when++;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_string_equal(m->certificate[0].subject, "CN=b");
+	assert_true(m->certificate[0].accepted);
+	/* The key of one that nobody has accepted lets nobody in. */
+	show(&seen, 'c', false);
+	seen.when++;
+	observe(&seen);
+	memset(seen.certificate.sha256, 'd', 64);
+	seen.when++;
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_false(m->certificate[0].accepted || m->certificate[1].accepted);
+}
+
 /* Two hosts of one domain with a certificate each: both are known, each with the place where it was seen last. */
 static void test_endpoint(void **state)
 {
@@ -339,17 +367,9 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_unknown),
-	    TEST(test_merge),
-	    TEST(test_twice),
-	    TEST(test_inbound),
-	    TEST(test_accepted),
-	    TEST(test_endpoint),
-	    TEST(test_many_certificates),
-	    TEST(test_many_peers),
-	    TEST(test_flood),
-	    TEST(test_forget),
-	    TEST(test_list),
+	    TEST(test_unknown),    TEST(test_merge),    TEST(test_twice),    TEST(test_inbound),
+	    TEST(test_accepted),   TEST(test_same_key), TEST(test_endpoint), TEST(test_many_certificates),
+	    TEST(test_many_peers), TEST(test_flood),    TEST(test_forget),   TEST(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -131,6 +131,8 @@ static void a_new_certificate_that_is_verified(void **state)
 	remember(w, &pki.both, true);
 	visitor_joins(w, &pki.remote, REMOTE);
 	recorded(w, "certificate-changed", "\"severity\":1");
+	recorded(w, "certificate-changed",
+		 "The certificate is not one that is remembered; it is verified. The one before is of another issuer.");
 	recorded(w, "certificate-changed", digest_of(&pki.remote, false));
 	char *previous =
 	    mem_printf("\"previous\":{\"subject\":\"CN=remembered 1\",\"sha256\":\"%s\"", digest_of(&pki.both, false));
@@ -187,6 +189,26 @@ static void one_that_was_accepted(void **state)
 	remember(w, &pki.self_signed, true);
 	visitor_joins(w, &pki.self_signed, REMOTE);
 	assert_int_equal(records(w, ACTION("certificate-changed")), 0);
+	world_free(w);
+}
+
+/* LOG-6: the peer renewed it and kept the key, which nobody else has. */
+static void a_new_certificate_of_the_same_key(void **state)
+{
+	(void)state;
+	struct world *w = begin(ENCRYPT, CHANGE_REFUSED);
+	struct peer_certificate *before = &w->memory.certificate[0];
+	remember(w, &pki.self_signed, true);
+	memset(before->sha256, 'f', 64);
+	snprintf(before->issuer, sizeof(before->issuer), "CN=server");
+	before->not_after = clock_real_us() / 1000000 + 23 * 86400 + 3600;
+	visitor_joins(w, &pki.self_signed, REMOTE);
+	recorded(w, "certificate-changed", "\"severity\":1");
+	recorded(w, "certificate-changed", "\"previous\":{\"subject\":\"CN=remembered 1\"");
+	recorded(w, "certificate-changed",
+		 "The certificate is not one that is remembered, but its key is the same; nothing else verifies it. "
+		 "The one before is of the same issuer and expires in 23 days.");
+	recorded(w, "stream-established", digest_of(&pki.self_signed, false));
 	world_free(w);
 }
 
@@ -404,6 +426,7 @@ int main(void)
 	    cmocka_unit_test(a_new_certificate_that_is_not),
 	    cmocka_unit_test(a_certificate_that_was_refused_before),
 	    cmocka_unit_test(one_that_was_accepted),
+	    cmocka_unit_test(a_new_certificate_of_the_same_key),
 	    cmocka_unit_test(no_memory),
 	    cmocka_unit_test(less_than_before),
 	    cmocka_unit_test(older_tls_than_the_rule_asks_for),
