@@ -17,6 +17,8 @@
 /* Remembered of one (domain, service): the ones seen last, of which those not accepted make room first, so that nobody
  * can push a known certificate out by showing many. */
 #define PEER_CERTIFICATES 8
+/* … and servers of it that were met with a certificate that was accepted then. */
+#define PEER_ENDPOINTS 16
 
 enum peer_service { PEER_C2S, PEER_S2S, PEER_SERVICES };
 const char *peer_service_name(enum peer_service service); /* "c2s", "s2s" */
@@ -46,6 +48,8 @@ struct peer_memory {
 	enum peer_method best_method, last_method;
 	size_t certificate_count;
 	struct peer_certificate certificate[PEER_CERTIFICATES]; /* the one seen last first */
+	size_t endpoint_count;
+	char endpoint[PEER_ENDPOINTS][PEER_ENDPOINT_SIZE]; /* "target:port" */
 };
 
 /* One stream's worth. Flags say what was seen this time. */
@@ -55,7 +59,8 @@ struct peer_observation {
 	int64_t when; /* seconds since 1970 */
 	bool inbound; /* the peer came to us: offered, required and direct say nothing of it and are not looked at */
 	bool tls, offered, required, direct;
-	int version; /* 10 … 13, 0 */
+	bool srv_secure; /* DNSSEC proved that the endpoint is one of the domain's */
+	int version;     /* 10 … 13, 0 */
 	enum peer_method method;
 	bool has_certificate;
 	struct peer_certificate certificate; /* accepted: by its own verification */
@@ -67,13 +72,20 @@ bool peer_domain_valid(const char *domain); /* normalised */
 bool peer_version_valid(int64_t version);   /* 0, 10 … 13 */
 bool peer_digest_valid(const char *hex);    /* 64 digits in lower case */
 
-/* What a certificate that is shown is against those remembered (LOG-6). */
+/*
+ * What a certificate that is shown is against those remembered (LOG-6), each of which is good at every endpoint: a site
+ * may carry it from one node to the next. A site may also have a certificate for each of its nodes, so that one shown
+ * at an endpoint where we were never before is no change, if it is verified or DNSSEC proves the endpoint. Without
+ * either it is: whoever forges DNS would only have to think of a new name. Inbound there is one endpoint, never new.
+ */
 enum peer_standing {
-	PEER_FIRST,    /* there is none to hold it against */
-	PEER_KNOWN,    /* remembered and accepted */
-	PEER_SAME_KEY, /* not that, but its key is one of a certificate that is */
-	PEER_WAITING,  /* remembered from a stream that was refused or warned of, and not accepted */
-	PEER_CHANGED   /* none of these */
+	PEER_FIRST,          /* there is none to hold it against */
+	PEER_KNOWN,          /* remembered and accepted */
+	PEER_NEW_SERVER,     /* not remembered, at an endpoint not met before that is proven to be the domain's */
+	PEER_SAME_KEY,       /* not accepted, but its key is one of a certificate that is */
+	PEER_WAITING,        /* remembered from a stream that was refused or warned of, and not accepted */
+	PEER_STRANGE_SERVER, /* none of these, at an endpoint not met before that nothing proves */
+	PEER_CHANGED         /* none of these */
 };
 /* seen->has_certificate. The session decides by it, and the store by the same what counts as accepted from then on. */
 enum peer_standing peer_memory_judge(const struct peer_memory *memory, const struct peer_observation *seen);
@@ -81,8 +93,8 @@ enum peer_standing peer_memory_judge(const struct peer_memory *memory, const str
 bool peer_standing_good(enum peer_standing standing);
 /* NULL: it is not remembered. */
 const struct peer_certificate *peer_memory_find(const struct peer_memory *memory, const char *sha256);
-/* The one that a changed one is held against: with the same key, else the good one that was seen last, else the last
- * one; NULL: none is remembered. */
+/* The one that a changed one is held against: with the same key, else the good one at that endpoint, else the good one
+ * that was seen last, else the last one; NULL: none is remembered. */
 const struct peer_certificate *peer_memory_previous(const struct peer_memory *memory,
 						    const struct peer_observation *seen);
 

@@ -117,6 +117,7 @@ struct remote {
 	bool by_dns;   /* the candidates came from there */
 	bool resolved; /* by SRV records */
 	bool direct_offered, srv_secure;
+	bool suspect; /* a candidate was refused for its certificate: that DNSSEC names another one is not enough now */
 	struct candidate candidate; /* the one under way or reached; target "" before the first */
 	struct addr own;            /* our end of the connection to it */
 	struct shared_ends noted;   /* that connection, as shared_note_own knows it; own.len 0: not */
@@ -283,8 +284,8 @@ void session_remote_events(struct session *s);
 const struct peer_certificate *session_remote_previous(const struct session *s);
 /* Plain words for policy's refusal; NULL: the reason says all. */
 const char *session_remote_why(const struct session *s, enum reason reason);
-/* What was seen goes into peer memory. */
-void session_remote_observe(struct session *s);
+/* Outbound: the candidate is refused for its certificate, which is said, and waits in peer memory to be accepted. */
+void session_remote_changed(struct session *s);
 /* Has one of our own workers opened that connection? It was noted before its header went out. Outbound that is a loop;
  * inbound a domain of ours may be at its other end (NEG-33): two local domains meet through the inbound listener. */
 bool session_is_ours(const struct session *s);

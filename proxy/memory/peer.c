@@ -45,30 +45,53 @@ static const struct peer_certificate *find_accepted_key(const struct peer_memory
 	return NULL;
 }
 
-static const struct peer_certificate *find_accepted(const struct peer_memory *memory)
+/* endpoint NULL: at any. */
+static const struct peer_certificate *find_accepted(const struct peer_memory *memory, const char *endpoint)
 {
-	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++)
-		if (memory->certificate[i].accepted)
-			return &memory->certificate[i];
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++) {
+		const struct peer_certificate *c = &memory->certificate[i];
+
+		if (c->accepted && (!endpoint || strcmp(c->endpoint, endpoint) == 0))
+			return c;
+	}
 	return NULL;
+}
+
+/* A certificate's own endpoint is only where it was seen last, but then it was there, accepted or not. */
+static bool was_met(const struct peer_memory *memory, const char *endpoint)
+{
+	for (size_t i = 0; i < memory->endpoint_count && i < PEER_ENDPOINTS; i++)
+		if (strcmp(memory->endpoint[i], endpoint) == 0)
+			return true;
+	for (size_t i = 0; i < memory->certificate_count && i < PEER_CERTIFICATES; i++)
+		if (strcmp(memory->certificate[i].endpoint, endpoint) == 0)
+			return true;
+	return false;
 }
 
 enum peer_standing peer_memory_judge(const struct peer_memory *memory, const struct peer_observation *seen)
 {
-	const struct peer_certificate *same = peer_memory_find(memory, seen->certificate.sha256);
+	const struct peer_certificate *shown = &seen->certificate;
+	const struct peer_certificate *same = peer_memory_find(memory, shown->sha256);
+	bool strange = !seen->inbound && !was_met(memory, shown->endpoint);
 
 	if (memory->certificate_count == 0)
 		return PEER_FIRST;
 	if (same && same->accepted)
 		return PEER_KNOWN;
-	if (find_accepted_key(memory, seen->certificate.spki_sha256))
+	if (strange && !same && (shown->accepted || seen->srv_secure))
+		return PEER_NEW_SERVER;
+	if (find_accepted_key(memory, shown->spki_sha256))
 		return PEER_SAME_KEY;
-	return same ? PEER_WAITING : PEER_CHANGED;
+	if (same)
+		return PEER_WAITING;
+	return strange ? PEER_STRANGE_SERVER : PEER_CHANGED;
 }
 
 bool peer_standing_good(enum peer_standing standing)
 {
-	return standing == PEER_FIRST || standing == PEER_KNOWN || standing == PEER_SAME_KEY;
+	return standing == PEER_FIRST || standing == PEER_KNOWN || standing == PEER_NEW_SERVER ||
+	       standing == PEER_SAME_KEY;
 }
 
 const struct peer_certificate *peer_memory_previous(const struct peer_memory *memory,
@@ -77,7 +100,9 @@ const struct peer_certificate *peer_memory_previous(const struct peer_memory *me
 	const struct peer_certificate *before = find_accepted_key(memory, seen->certificate.spki_sha256);
 
 	if (!before)
-		before = find_accepted(memory);
+		before = find_accepted(memory, seen->certificate.endpoint);
+	if (!before)
+		before = find_accepted(memory, NULL);
 	return before || memory->certificate_count == 0 ? before : &memory->certificate[0];
 }
 
@@ -121,8 +146,8 @@ static bool certificate_valid(const struct peer_certificate *c)
 
 bool peer_observation_valid(const struct peer_observation *seen)
 {
-	const bool *flags[] = {&seen->inbound,  &seen->tls,    &seen->offered,
-			       &seen->required, &seen->direct, &seen->has_certificate};
+	const bool *flags[] = {&seen->inbound, &seen->tls,        &seen->offered,        &seen->required,
+			       &seen->direct,  &seen->srv_secure, &seen->has_certificate};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (!is_flag(flags[i]))

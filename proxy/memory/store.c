@@ -146,6 +146,20 @@ static int put_certificate(struct peer_store *store, const struct peer_observati
 	return peer_store_run(store, put, err);
 }
 
+/* Only of certificates that are accepted: nobody can push out those that were met by having us led to many. */
+static int remember_endpoint(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
+{
+	bind_pair(store, STATEMENT_ENDPOINT_PUT, seen);
+	peer_store_bind_text(store, STATEMENT_ENDPOINT_PUT, 3, seen->certificate.endpoint);
+	peer_store_bind_number(store, STATEMENT_ENDPOINT_PUT, 4, seen->when);
+	if (peer_store_run(store, STATEMENT_ENDPOINT_PUT, err) < 0)
+		return -1;
+	bind_pair(store, STATEMENT_ENDPOINT_TRIM, seen);
+	peer_store_bind_text(store, STATEMENT_ENDPOINT_TRIM, 3, seen->certificate.endpoint);
+	peer_store_bind_number(store, STATEMENT_ENDPOINT_TRIM, 4, PEER_ENDPOINTS - 1);
+	return peer_store_run(store, STATEMENT_ENDPOINT_TRIM, err);
+}
+
 static int remember_certificate(struct peer_store *store, const struct peer_observation *seen,
 				const struct peer_memory *known, struct errbuf *err)
 {
@@ -154,13 +168,16 @@ static int remember_certificate(struct peer_store *store, const struct peer_obse
 	merge_certificate(&merged, known, seen);
 	if (put_certificate(store, seen, &merged, err) < 0)
 		return -1;
+	if (merged.accepted && !seen->inbound && remember_endpoint(store, seen, err) < 0)
+		return -1;
 	return known->certificate_count == PEER_CERTIFICATES ? trim_certificates(store, seen, err) : 0;
 }
 
-/* Certificates first: it is the pair that says which. */
+/* The pair last: it is what says which. */
 static int forget_oldest(struct peer_store *store, const struct peer_observation *spared, struct errbuf *err)
 {
-	static const enum store_statement forget[] = {STATEMENT_OLDEST_CERTIFICATES, STATEMENT_OLDEST_PEER};
+	static const enum store_statement forget[] = {STATEMENT_OLDEST_CERTIFICATES, STATEMENT_OLDEST_ENDPOINTS,
+						      STATEMENT_OLDEST_PEER};
 
 	for (size_t i = 0; i < ARRAY_LEN(forget); i++) {
 		bind_pair(store, forget[i], spared);
@@ -221,6 +238,7 @@ int peer_store_forget(struct peer_store *store, const char *domain, unsigned *co
 {
 	*count_out = 0;
 	if (begin(store, err) < 0 || run_for_domain(store, STATEMENT_CERTIFICATE_FORGET, domain, NULL, err) < 0 ||
+	    run_for_domain(store, STATEMENT_ENDPOINT_FORGET, domain, NULL, err) < 0 ||
 	    run_for_domain(store, STATEMENT_PEER_FORGET, domain, count_out, err) < 0)
 		return drop_batch(store);
 	store->count -= *count_out;

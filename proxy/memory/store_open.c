@@ -42,6 +42,12 @@ static const char *const migrations[] = {
     " not_after INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
     " accepted INTEGER NOT NULL,"
     " PRIMARY KEY (domain, service, sha256)) STRICT, WITHOUT ROWID;",
+    /* Where it was met before a certificate moved on to another endpoint is not known any more. */
+    "CREATE TABLE endpoint ("
+    " domain TEXT NOT NULL, service TEXT NOT NULL, endpoint TEXT NOT NULL, last_seen INTEGER NOT NULL,"
+    " PRIMARY KEY (domain, service, endpoint)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO endpoint SELECT domain, service, endpoint, max(last_seen) FROM certificate"
+    " WHERE accepted <> 0 AND endpoint <> 'inbound' GROUP BY domain, service, endpoint;",
 };
 
 static const char *const statement_text[] = {
@@ -61,6 +67,8 @@ static const char *const statement_text[] = {
     /* Of all but the pair just written the one not seen for longest, of those known for long at last. */
     [STATEMENT_OLDEST_CERTIFICATES] = "DELETE FROM certificate WHERE (domain, service) = (SELECT domain, service"
 				      " FROM peer WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,
+    [STATEMENT_OLDEST_ENDPOINTS] = "DELETE FROM endpoint WHERE (domain, service) = (SELECT domain, service"
+				   " FROM peer WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,
     [STATEMENT_OLDEST_PEER] = "DELETE FROM peer WHERE (domain, service) = (SELECT domain, service FROM peer"
 			      " WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,
     [STATEMENT_PEER_FORGET] = "DELETE FROM peer WHERE domain = ?1",
@@ -78,6 +86,15 @@ static const char *const statement_text[] = {
     [STATEMENT_CERTIFICATE_FORGET] = "DELETE FROM certificate WHERE domain = ?1",
     [STATEMENT_CERTIFICATE_ACCEPT] = "UPDATE certificate SET accepted = 1 WHERE domain = ?1 AND accepted = 0"
 				     " AND (?2 = '' OR sha256 = ?2)",
+    [STATEMENT_ENDPOINTS] = "SELECT endpoint FROM endpoint WHERE domain = ?1 AND service = ?2"
+			    " ORDER BY last_seen DESC, endpoint",
+    [STATEMENT_ENDPOINT_PUT] = "INSERT INTO endpoint (domain, service, endpoint, last_seen) VALUES (?1, ?2, ?3, ?4)"
+			       " ON CONFLICT DO UPDATE SET last_seen = max(last_seen, excluded.last_seen)",
+    /* What is left beside the one just written, ?3. */
+    [STATEMENT_ENDPOINT_TRIM] = "DELETE FROM endpoint WHERE domain = ?1 AND service = ?2 AND endpoint IN"
+				" (SELECT endpoint FROM endpoint WHERE domain = ?1 AND service = ?2"
+				" AND endpoint <> ?3 ORDER BY last_seen DESC, endpoint LIMIT -1 OFFSET ?4)",
+    [STATEMENT_ENDPOINT_FORGET] = "DELETE FROM endpoint WHERE domain = ?1",
 };
 _Static_assert(ARRAY_LEN(statement_text) == STATEMENT_COUNT, "statement without text");
 

@@ -168,6 +168,20 @@ static int read_certificates(struct peer_store *store, const char *domain, enum 
 	return result < 0 ? -1 : 0;
 }
 
+static int read_endpoints(struct peer_store *store, const char *domain, enum peer_service service,
+			  struct peer_memory *out, struct errbuf *err)
+{
+	sqlite3_stmt *row = store->statement[STATEMENT_ENDPOINTS];
+	int result = 0;
+
+	peer_store_bind_text(store, STATEMENT_ENDPOINTS, 1, domain);
+	peer_store_bind_text(store, STATEMENT_ENDPOINTS, 2, peer_service_name(service));
+	while (out->endpoint_count < PEER_ENDPOINTS && (result = peer_store_step(store, STATEMENT_ENDPOINTS, err)) > 0)
+		take_text(row, 0, out->endpoint[out->endpoint_count++], PEER_ENDPOINT_SIZE);
+	peer_store_reset(store, STATEMENT_ENDPOINTS);
+	return result < 0 ? -1 : 0;
+}
+
 int peer_store_get(struct peer_store *store, const char *domain, enum peer_service service, struct peer_memory *out,
 		   struct errbuf *err)
 {
@@ -180,7 +194,9 @@ int peer_store_get(struct peer_store *store, const char *domain, enum peer_servi
 	if (result > 0)
 		take_peer(store->statement[STATEMENT_PEER_GET], out);
 	peer_store_reset(store, STATEMENT_PEER_GET);
-	return result > 0 ? read_certificates(store, domain, service, out, err) : result;
+	if (result > 0)
+		result = read_certificates(store, domain, service, out, err);
+	return out->known && result == 0 ? read_endpoints(store, domain, service, out, err) : result;
 }
 
 /* False: a row of no use. */

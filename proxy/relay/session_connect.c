@@ -111,10 +111,8 @@ static void record_established(struct session *s)
 
 static void refuse_remote(struct session *s, enum reason reason)
 {
-	if (reason == REASON_CERTIFICATE_CHANGED) {
-		session_remote_events(s);
-		session_remote_observe(s);
-	}
+	if (reason == REASON_CERTIFICATE_CHANGED)
+		session_remote_changed(s);
 	if (s->tls[LEG_CONNECT] != NULL)
 		tls_forget_session(leg_ssl(s->leg[LEG_CONNECT]));
 	session_candidate_failed(s, reason, session_remote_why(s, reason));

@@ -158,6 +158,7 @@ static struct peer_observation look(const struct session *s)
 	seen.offered = !seen.inbound && s->starttls_advertised;
 	seen.required = !seen.inbound && s->starttls_required;
 	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
+	seen.srv_secure = !seen.inbound && r->srv_secure && !r->suspect;
 	seen.method = method_of(s);
 	put_certificate(&seen, r);
 	return seen;
@@ -220,15 +221,20 @@ static void add_previous(char *out, size_t size, const struct session *s)
 /* LOG-6: a renewal that verifies or keeps its key is news, one that nothing vouches for a warning. */
 static void tell_certificate(struct session *s)
 {
+	static const char *const sentences[] = {
+	    [PEER_SAME_KEY] = "The certificate is not one that is remembered, but its key is the same",
+	    [PEER_STRANGE_SERVER] =
+		"The certificate is not one that is remembered, of a server of the domain that was not met before",
+	    [PEER_CHANGED] = "The certificate is not one that is remembered",
+	};
 	enum peer_standing standing = standing_of(s);
 	bool verified = is_verified(s->remote);
 	bool same_key = standing == PEER_SAME_KEY;
-	char why[256], previous[128];
-	if (standing != PEER_CHANGED && !same_key)
+	char why[320], previous[128];
+	if (sentences[standing] == NULL)
 		return;
 	add_previous(previous, sizeof(previous), s);
-	snprintf(why, sizeof(why), "The certificate is not one that is remembered%s%s%s",
-		 same_key ? ", but its key is the same" : "",
+	snprintf(why, sizeof(why), "%s%s%s", sentences[standing],
 		 verified   ? "; it is verified."
 		 : same_key ? "; nothing else verifies it."
 			    : ", and nothing verifies it.",
@@ -274,13 +280,19 @@ void session_remote_events(struct session *s)
 		      "A rule of peers that is weaker than the common policy decided this stream.");
 }
 
-void session_remote_observe(struct session *s)
+static void observe(struct session *s)
 {
 	const struct peer_recall *recall = &s->engine->p.recall;
-	if (s->remote == NULL)
-		return;
 	const struct peer_observation seen = look(s);
 	recall->observe(recall->ctx, &seen);
+}
+
+/* Who shows one such certificate can show another one at the domain's next server. */
+void session_remote_changed(struct session *s)
+{
+	session_remote_events(s);
+	observe(s);
+	s->remote->suspect = true;
 }
 
 void session_remote_settled(struct session *s)
@@ -290,7 +302,7 @@ void session_remote_settled(struct session *s)
 		return;
 	r->unproven = role_is_inbound(s->role) && !is_verified(r);
 	if (!r->unproven)
-		session_remote_observe(s);
+		observe(s);
 	mem_free(r->memory);
 	r->memory = NULL;
 }
@@ -300,7 +312,7 @@ void session_remote_proven(struct session *s)
 	if (!s->remote->unproven)
 		return;
 	s->remote->unproven = false;
-	session_remote_observe(s);
+	observe(s);
 }
 
 /* The settings of a handshake were chosen by a name in plaintext: nobody but their owner may use them (NEG-9). */

@@ -167,6 +167,48 @@ def test_a_change_that_nothing_verifies_is_a_warning_by_default(gateway, remote,
     assert proxy.wait_records("certificate-changed")[0]["event"]["severity"] == 2
 
 
+@pytest.fixture
+def second(gateway, remote, dns):
+    """second(domain, certificates) -> portcullis that has met the first server of a domain, which is down now, and the second."""
+    def make(domain, *certificates):
+        servers = [remote(certificate=chain) for chain in certificates]
+        for number, server in enumerate(servers):
+            dns.publish(f"node{number}.{domain}. A 127.0.0.1",
+                        f"_xmpp-server._tcp.{domain}. SRV {number} 0 {server.port} node{number}.{domain}.")
+        proxy = gateway(dns=dns, config=dict(ENCRYPT, policy=dict(ENCRYPT["policy"], **{"on-certificate-change": "refuse"})))
+        Legacy(proxy.outbound).open(domain).close()
+        until(lambda: f"node0.{domain}" in proxy.cli("peers", "show", domain).stdout, "the first in the memory")
+        servers[0].close()
+        return proxy, servers[1]
+    return make
+
+
+def test_another_server_of_a_site_has_its_own_certificate(second, zoo, unproven):
+    """DNSSEC says that it is one of the domain's: not met before, and no change."""
+    proxy, server = second("nodes.example", *unproven)
+    Legacy(proxy.outbound).open("nodes.example").close()
+    until(lambda: "node1.nodes.example" in proxy.cli("peers", "show", "nodes.example").stdout, "the second in the memory")
+    assert not proxy.records("certificate-changed")
+    assert "NOT ACCEPTED" not in proxy.cli("peers", "show", "nodes.example").stdout
+    # One that is remembered of the domain may move there; any other is a change from now on.
+    server.certificate = unproven[0]
+    Legacy(proxy.outbound).open("nodes.example").close()
+    assert not proxy.records("certificate-changed")
+    server.certificate = zoo.get("self-signed")
+    Legacy(proxy.outbound).begin("nodes.example").refused("certificate-changed")
+    assert "not met before" not in proxy.wait_records("certificate-changed")[0]["event"]["reason"]
+
+
+def test_a_server_that_only_dns_names_is_a_change(second, unproven):
+    """Without DNSSEC anybody on the way can name a server that was not met before."""
+    proxy, _ = second("nodes.plain.example", unproven[0], unproven[1])
+    Legacy(proxy.outbound).begin("nodes.plain.example").refused("certificate-changed")
+    record = proxy.wait_records("certificate-changed")[0]
+    assert record["event"]["severity"] == 2
+    assert "a server of the domain that was not met before" in record["event"]["reason"]
+    assert "NOT ACCEPTED" in proxy.cli("peers", "show", "nodes.plain.example").stdout
+
+
 def test_forget(gateway, remote, renewed):
     server = remote()
     proxy = gateway([peer(REMOTE, server)])

@@ -54,6 +54,7 @@ static struct peer_memory remembered(const char *what)
 		fill(c->sha256, what[0]);
 		fill(c->spki_sha256, what[1]);
 		c->accepted = what[2] == '+';
+		snprintf(c->endpoint, sizeof(c->endpoint), "%c.example:5269", what[0]);
 	}
 	return memory;
 }
@@ -65,6 +66,7 @@ static enum peer_standing judged(const char *what, char certificate, char key)
 
 	fill(seen.certificate.sha256, certificate);
 	fill(seen.certificate.spki_sha256, key);
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "a.example:5269");
 	return peer_memory_judge(&memory, &seen);
 }
 
@@ -85,6 +87,46 @@ static void test_judge(void **state)
 	assert_false(peer_standing_good(PEER_WAITING) || peer_standing_good(PEER_CHANGED));
 }
 
+/* At an endpoint, with a1 accepted at a.example and b2 waiting at b.example; c.example was met, too. */
+static enum peer_standing judged_at(const char *endpoint, const char *shown, bool inbound, bool verified, bool secure)
+{
+	struct peer_memory memory = remembered("b2-a1+");
+	struct peer_observation seen = good();
+
+	snprintf(memory.endpoint[memory.endpoint_count++], PEER_ENDPOINT_SIZE, "c.example:5269");
+	fill(seen.certificate.sha256, shown[0]);
+	fill(seen.certificate.spki_sha256, shown[1]);
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "%s", endpoint);
+	seen.inbound = inbound;
+	seen.certificate.accepted = verified;
+	seen.srv_secure = secure;
+	return peer_memory_judge(&memory, &seen);
+}
+
+/* LOG-6: two targets with two certificates. */
+static void test_servers(void **state)
+{
+	(void)state;
+	assert_int_equal(judged_at("n.example:5269", "d4", false, true, false), PEER_NEW_SERVER);
+	assert_int_equal(judged_at("n.example:5269", "d4", false, false, true), PEER_NEW_SERVER);
+	assert_true(peer_standing_good(PEER_NEW_SERVER));
+	/* Whoever forges DNS can name as many as he likes. */
+	assert_int_equal(judged_at("n.example:5269", "d4", false, false, false), PEER_STRANGE_SERVER);
+	assert_int_equal(judged_at("a.example:5270", "d4", false, false, false), PEER_STRANGE_SERVER);
+	assert_false(peer_standing_good(PEER_STRANGE_SERVER));
+	/* Met before, with whatever certificate: a change. */
+	assert_int_equal(judged_at("a.example:5269", "d4", false, true, true), PEER_CHANGED);
+	assert_int_equal(judged_at("b.example:5269", "d4", false, false, true), PEER_CHANGED);
+	assert_int_equal(judged_at("c.example:5269", "d4", false, false, true), PEER_CHANGED);
+	/* A certificate may move, one that nobody accepted stays so, and a key may have more than one. */
+	assert_int_equal(judged_at("c.example:5269", "a1", false, false, false), PEER_KNOWN);
+	assert_int_equal(judged_at("n.example:5269", "b2", false, false, true), PEER_WAITING);
+	assert_int_equal(judged_at("n.example:5269", "d1", false, false, false), PEER_SAME_KEY);
+	/* Inbound there is one. */
+	assert_int_equal(judged_at("inbound", "d4", true, true, false), PEER_CHANGED);
+	assert_int_equal(judged_at("inbound", "d4", true, false, false), PEER_CHANGED);
+}
+
 static char previous(const char *what, char key)
 {
 	struct peer_memory memory = remembered(what);
@@ -92,6 +134,7 @@ static char previous(const char *what, char key)
 	const struct peer_certificate *before;
 
 	fill(seen.certificate.sha256, 'f');
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "d.example:5269");
 	fill(seen.certificate.spki_sha256, key);
 	before = peer_memory_previous(&memory, &seen);
 	return before ? before->sha256[0] : '-';
@@ -104,6 +147,7 @@ static void test_previous(void **state)
 	assert_int_equal(previous("a1-b2-", '3'), 'a');
 	assert_int_equal(previous("a1-b2+c3+", '1'), 'b');
 	assert_int_equal(previous("a1-b2+c3+", '3'), 'c');
+	assert_int_equal(previous("b2+d4+c3+", '5'), 'd');
 }
 
 static void test_find(void **state)
@@ -156,6 +200,7 @@ static void test_invalid(void **state)
 	REFUSED(seen.version = 14);
 	REFUSED(memcpy(&seen.tls, &two, 1));
 	REFUSED(memcpy(&seen.inbound, &two, 1));
+	REFUSED(memcpy(&seen.srv_secure, &two, 1));
 	REFUSED(memcpy(&seen.has_certificate, &two, 1));
 	REFUSED(memcpy(&seen.certificate.accepted, &two, 1));
 	REFUSED(seen.certificate.sha256[63] = '\0');
@@ -170,8 +215,9 @@ static void test_invalid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_names), cmocka_unit_test(test_judge), cmocka_unit_test(test_previous),
-	    cmocka_unit_test(test_find),  cmocka_unit_test(test_valid), cmocka_unit_test(test_invalid),
+	    cmocka_unit_test(test_names),    cmocka_unit_test(test_judge), cmocka_unit_test(test_servers),
+	    cmocka_unit_test(test_previous), cmocka_unit_test(test_find),  cmocka_unit_test(test_valid),
+	    cmocka_unit_test(test_invalid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,78 @@ static void test_endpoint(void **state)
 	assert_string_equal(m->certificate[0].endpoint, "b.example.com:5270");
 }
 
+static void show_at(struct peer_observation *seen, char digit, unsigned server)
+{
+	show(seen, digit, false);
+	seen->when++;
+	snprintf(seen->certificate.endpoint, sizeof(seen->certificate.endpoint), "%u.example.com:5269", server);
+}
+
+/* Where an accepted certificate was met is known when it has moved on, and after another program start. */
+static void test_servers(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+
+	(void)state;
+	open_store(10);
+	show_at(&seen, 'a', 1);
+	observe(&seen);
+	show_at(&seen, 'a', 2);
+	observe(&seen);
+	seen.inbound = true;
+	show_at(&seen, 'a', 3);
+	observe(&seen);
+	seen.inbound = false;
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->endpoint_count, 2);
+	assert_string_equal(m->endpoint[0], "2.example.com:5269");
+	assert_string_equal(m->endpoint[1], "1.example.com:5269");
+	commit();
+	peer_store_close(&store);
+	open_store(10);
+	assert_int_equal(get("example.com", PEER_S2S)->endpoint_count, 2);
+	/* A further server that DNSSEC proves brings its certificate; one that nothing proves does not. */
+	seen.srv_secure = true;
+	show_at(&seen, 'b', 4);
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->certificate[0].accepted);
+	assert_string_equal(m->endpoint[0], "4.example.com:5269");
+	seen.srv_secure = false;
+	show_at(&seen, 'c', 5);
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_false(m->certificate[0].accepted);
+	assert_int_equal(m->endpoint_count, 3);
+	/* Where one was met another one is a change, DNSSEC or not. */
+	seen.srv_secure = true;
+	show_at(&seen, 'd', 1);
+	observe(&seen);
+	assert_false(get("example.com", PEER_S2S)->certificate[0].accepted);
+}
+
+static void test_many_servers(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	struct errbuf err = {.text = ""};
+	const struct peer_memory *m;
+	unsigned count;
+
+	(void)state;
+	open_store(10);
+	for (unsigned i = 0; i < 20; i++) {
+		show_at(&seen, 'a', i);
+		observe(&seen);
+	}
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->endpoint_count, PEER_ENDPOINTS);
+	assert_string_equal(m->endpoint[0], "19.example.com:5269");
+	assert_string_equal(m->endpoint[PEER_ENDPOINTS - 1], "4.example.com:5269");
+	assert_int_equal(peer_store_forget(store, "example.com", &count, &err), 0);
+	assert_int_equal(rows_of("SELECT count(*) FROM endpoint"), 0);
+}
+
 static void test_many_certificates(void **state)
 {
 	struct peer_observation seen = seen_of("example.com", NOW);
@@ -273,6 +345,7 @@ static void test_many_peers(void **state)
 	assert_true(get("d7.example", PEER_S2S)->known);
 	assert_int_equal(rows_of("SELECT count(*) FROM peer"), 5);
 	assert_int_equal(rows_of("SELECT count(*) FROM certificate"), 5);
+	assert_int_equal(rows_of("SELECT count(*) FROM endpoint"), 5);
 	/* Known ones make no room. */
 	seen = seen_of("d0.example", NOW + 1);
 	observe(&seen);
@@ -367,9 +440,13 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_unknown),    TEST(test_merge),    TEST(test_twice),    TEST(test_inbound),
-	    TEST(test_accepted),   TEST(test_same_key), TEST(test_endpoint), TEST(test_many_certificates),
-	    TEST(test_many_peers), TEST(test_flood),    TEST(test_forget),   TEST(test_list),
+	    TEST(test_unknown),      TEST(test_merge),
+	    TEST(test_twice),        TEST(test_inbound),
+	    TEST(test_accepted),     TEST(test_same_key),
+	    TEST(test_endpoint),     TEST(test_servers),
+	    TEST(test_many_servers), TEST(test_many_certificates),
+	    TEST(test_many_peers),   TEST(test_flood),
+	    TEST(test_forget),       TEST(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

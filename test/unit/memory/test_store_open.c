@@ -150,16 +150,16 @@ static void test_forms(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(peer_store_format(), 1);
+	assert_int_equal(peer_store_format(), 2);
 	open_store(10);
-	assert_int_equal(rows_of("PRAGMA user_version"), 1);
+	assert_int_equal(rows_of("PRAGMA user_version"), 2);
 	peer_store_close(&store);
-	edit("PRAGMA user_version = 2");
+	edit("PRAGMA user_version = 3");
 	snprintf(why, sizeof(why),
-		 "is of a newer portcullis (form 2, this one knows 1): install that again, or move it away and start "
+		 "is of a newer portcullis (form 3, this one knows 2): install that again, or move it away and start "
 		 "again (what is remembered is lost)");
 	expect_bad(why);
-	edit("PRAGMA user_version = 1; DROP TABLE certificate");
+	edit("PRAGMA user_version = 2; DROP TABLE certificate");
 	expect_bad("no such table: certificate: it is damaged: move it away and start again (what is remembered is "
 		   "lost)");
 	unlink(path);
@@ -170,6 +170,45 @@ static void test_forms(void **state)
 	/* What was begun and never made: an empty file. */
 	put_file("", 0, 0);
 	open_store(10);
+}
+
+/* As the first release left it. */
+static const char first_form[] =
+    "PRAGMA application_id = 1347375700; PRAGMA user_version = 1;"
+    "CREATE TABLE peer (domain TEXT NOT NULL, service TEXT NOT NULL, first_seen INTEGER NOT NULL,"
+    " last_seen INTEGER NOT NULL, tls INTEGER NOT NULL, offered INTEGER NOT NULL, required INTEGER NOT NULL,"
+    " direct INTEGER NOT NULL, best_version INTEGER NOT NULL, last_version INTEGER NOT NULL,"
+    " best_method TEXT NOT NULL, last_method TEXT NOT NULL, PRIMARY KEY (domain, service)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX peer_by_age ON peer (last_seen - first_seen >= 604800, last_seen);"
+    "CREATE TABLE certificate (domain TEXT NOT NULL, service TEXT NOT NULL, sha256 TEXT NOT NULL,"
+    " spki_sha256 TEXT NOT NULL, subject TEXT NOT NULL, issuer TEXT NOT NULL, endpoint TEXT NOT NULL,"
+    " not_after INTEGER NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
+    " accepted INTEGER NOT NULL, PRIMARY KEY (domain, service, sha256)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO peer VALUES ('example.com', 's2s', 5, 9, 1, 1, 1, 0, 13, 12, 'pkix', 'dialback');"
+    "INSERT INTO peer VALUES ('visitor.example', 's2s', 5, 9, 1, 0, 0, 0, 12, 12, 'dialback', 'dialback');"
+    "INSERT INTO certificate VALUES ('example.com', 's2s', printf('%.64c', 'a'), printf('%.64c', 'b'), 'CN=a', 'CN=ca',"
+    " 'x.example.com:5269', 7, 5, 9, 1);"
+    "INSERT INTO certificate VALUES ('example.com', 's2s', printf('%.64c', 'c'), printf('%.64c', 'd'), 'CN=c', 'CN=ca',"
+    " 'y.example.com:5269', 7, 5, 8, 0);"
+    "INSERT INTO certificate VALUES ('example.com', 's2s', printf('%.64c', 'e'), printf('%.64c', 'f'), 'CN=e', 'CN=ca',"
+    " 'inbound', 7, 5, 7, 1);";
+
+static void test_older_form(void **state)
+{
+	const struct peer_memory *m;
+
+	(void)state;
+	put_file("", 0, 0);
+	edit(first_form);
+	open_store(10);
+	assert_int_equal(rows_of("PRAGMA user_version"), peer_store_format());
+	assert_int_equal(peer_store_count(store), 2);
+	m = get("example.com", PEER_S2S);
+	assert_true(m->tls && m->offered && m->required && m->first_seen == 5 && m->last_seen == 9);
+	assert_int_equal(m->certificate_count, 3);
+	assert_true(m->certificate[0].accepted && m->certificate[2].accepted && !m->certificate[1].accepted);
+	assert_int_equal(m->endpoint_count, 1);
+	assert_string_equal(m->endpoint[0], "x.example.com:5269");
 }
 
 static void test_locked(void **state)
@@ -270,8 +309,8 @@ static void test_killed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_edited), TEST(test_private), TEST(test_no_database), TEST(test_damaged),
-	    TEST(test_forms),  TEST(test_locked),  TEST(test_moved_away),  TEST(test_killed),
+	    TEST(test_edited),     TEST(test_private), TEST(test_no_database), TEST(test_damaged), TEST(test_forms),
+	    TEST(test_older_form), TEST(test_locked),  TEST(test_moved_away),  TEST(test_killed),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

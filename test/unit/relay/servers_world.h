@@ -140,7 +140,8 @@ static inline void answer_memory(struct world *w)
 	answer(w->answer_ctx, !w->memory_broken, w->memory_broken ? NULL : &w->memory);
 }
 
-/* It has seen that certificate of the peer, verified, over TLS 1.3 with STARTTLS offered. */
+/* It has seen that certificate of the peer, verified, over TLS 1.3 with STARTTLS offered, at the one address there is.
+ */
 static inline void remember(struct world *w, const struct cert *cert, bool accepted)
 {
 	struct peer_certificate *c = &w->memory.certificate[w->memory.certificate_count++];
@@ -149,6 +150,7 @@ static inline void remember(struct world *w, const struct cert *cert, bool accep
 	snprintf(c->sha256, sizeof(c->sha256), "%s", digest_of(cert, false));
 	snprintf(c->spki_sha256, sizeof(c->spki_sha256), "%s", digest_of(cert, true));
 	snprintf(c->subject, sizeof(c->subject), "CN=remembered %zu", w->memory.certificate_count);
+	snprintf(c->endpoint, sizeof(c->endpoint), "127.0.0.1:%u", w->port);
 	c->accepted = accepted;
 }
 

@@ -132,6 +132,31 @@ static void a_changed_certificate_at_each_server(void **state)
 	world_free(w);
 }
 
+/* LOG-6: a node that was not met before has a certificate of its own; who only says to be one has to be proven. */
+static void a_certificate_for_each_server(void **state)
+{
+	(void)state;
+	struct world *w = two_servers("", CHANGE_REFUSED, false);
+	remember(w, &pki.both, true);
+	far_offers(w, STARTTLS);
+	far_proceeds(w, &pki.remote, 0);
+	far_is_up(w);
+	assert_int_equal(records(w, ACTION("certificate-changed")), 0);
+	world_free(w);
+	w = two_servers(", level: encrypt" EXCUSE, CHANGE_REFUSED, true);
+	first_shows(w, &pki.self_signed);
+	recorded(w, "certificate-changed", "\"severity\":2");
+	recorded(w, "certificate-changed",
+		 "The certificate is not one that is remembered, of a server of the domain that was not met before, "
+		 "and nothing verifies it. The one before is of another issuer.");
+	/* One that is remembered is good there, too. */
+	far_offers(w, STARTTLS);
+	far_proceeds(w, &pki.remote, 0);
+	far_is_up(w);
+	assert_int_equal(records(w, ACTION("certificate-changed")), 1);
+	world_free(w);
+}
+
 /* A server that wants TLS only, then one that is reached without: each is judged by what it did itself. */
 static void may_and_two_servers(void **state)
 {
@@ -537,6 +562,7 @@ int main(void)
 	    cmocka_unit_test(no_server_is_good),
 	    cmocka_unit_test(the_failure_that_says_most),
 	    cmocka_unit_test(a_changed_certificate_at_each_server),
+	    cmocka_unit_test(a_certificate_for_each_server),
 	    cmocka_unit_test(may_and_two_servers),
 	    cmocka_unit_test(announced_and_not_to_be_had),
 	    cmocka_unit_test(announced_and_no_handshake),
