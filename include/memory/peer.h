@@ -36,6 +36,18 @@ struct peer_certificate {
 	bool accepted; /* by `portcullis peers accept`, or the first one ever seen, or verified when seen */
 };
 
+/* A server may do more when it is called than when it calls: what it does in one direction is no less than what it did
+ * in the other. */
+enum peer_direction { PEER_OUTBOUND, PEER_INBOUND, PEER_DIRECTIONS };
+const char *peer_direction_name(enum peer_direction direction); /* "outbound", "inbound" */
+
+struct peer_way {
+	int64_t last_seen; /* 0: never met so */
+	int best_version;  /* highest TLS version seen: 10 … 13; 0: none */
+	int last_version;
+	enum peer_method best_method, last_method;
+};
+
 /* known false: nothing is remembered, and everything else is zero. */
 struct peer_memory {
 	bool known;
@@ -43,9 +55,7 @@ struct peer_memory {
 	bool tls;               /* TLS was ever established with it */
 	bool offered, required; /* it ever advertised STARTTLS, with <required/> */
 	bool direct;            /* direct TLS was ever used or announced in DNS */
-	int best_version;       /* highest TLS version seen: 10 … 13; 0: none */
-	int last_version;
-	enum peer_method best_method, last_method;
+	struct peer_way way[PEER_DIRECTIONS];
 	size_t certificate_count;
 	struct peer_certificate certificate[PEER_CERTIFICATES]; /* the one seen last first */
 	size_t endpoint_count;

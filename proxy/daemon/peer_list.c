@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* A peer without its certificates takes less than 800 bytes; two with all of theirs less than 48 KiB. */
+/* A peer without its certificates takes less than 900 bytes; two with all of theirs less than 48 KiB. */
 #define PAGE_PEERS 64
 
 static void put_text(json_t *object, const char *name, const char *text)
@@ -67,27 +67,58 @@ static json_t *certificate_json(const struct peer_certificate *c)
 	return object;
 }
 
-static json_t *tls_json(const struct peer_memory *memory)
+static void put_versions(json_t *tls, const struct peer_way *way)
 {
-	json_t *tls = json_object();
+	put_version(tls, "best", way->best_version);
+	put_version(tls, "last", way->last_version);
+}
 
-	put_flag(tls, "established", memory->tls);
-	put_version(tls, "best", memory->best_version);
-	put_version(tls, "last", memory->last_version);
-	put_flag(tls, "direct", memory->direct);
-	return tls;
+static json_t *method_json(const struct peer_way *way)
+{
+	json_t *verification = json_object();
+
+	put_text(verification, "best", peer_method_name(way->best_method));
+	put_text(verification, "last", peer_method_name(way->last_method));
+	return verification;
+}
+
+static void put_way(json_t *object, const char *name, const struct peer_way *way)
+{
+	json_t *json = json_object(), *tls = json_object();
+
+	put_versions(tls, way);
+	json_object_set_new(json, "tls", tls);
+	json_object_set_new(json, "verification", method_json(way));
+	put_time(json, "last_seen", way->last_seen);
+	json_object_set_new(object, name, json);
+}
+
+/* The best of both directions, and the last of the one that was last. */
+static struct peer_way either(const struct peer_memory *memory)
+{
+	const struct peer_way *out = &memory->way[PEER_OUTBOUND], *in = &memory->way[PEER_INBOUND];
+	struct peer_way both = in->last_seen > out->last_seen ? *in : *out;
+
+	both.best_version = in->best_version > out->best_version ? in->best_version : out->best_version;
+	both.best_method = in->best_method > out->best_method ? in->best_method : out->best_method;
+	return both;
 }
 
 static json_t *peer_json(const char *domain, enum peer_service service, const struct peer_memory *memory)
 {
-	json_t *object = json_object(), *starttls = json_object(), *verification = json_object();
+	json_t *object = json_object(), *starttls = json_object(), *tls = json_object();
+	struct peer_way both = either(memory);
 
 	put_text(object, "domain", domain);
 	put_text(object, "service", peer_service_name(service));
-	json_object_set_new(object, "tls", tls_json(memory));
-	put_text(verification, "best", peer_method_name(memory->best_method));
-	put_text(verification, "last", peer_method_name(memory->last_method));
-	json_object_set_new(object, "verification", verification);
+	put_flag(tls, "established", memory->tls);
+	put_versions(tls, &both);
+	put_flag(tls, "direct", memory->direct);
+	json_object_set_new(object, "tls", tls);
+	json_object_set_new(object, "verification", method_json(&both));
+	for (unsigned i = 0; i < PEER_DIRECTIONS; i++)
+		if (memory->way[i].last_seen > 0)
+			put_way(object, peer_direction_name((enum peer_direction)i), &memory->way[i]);
 	put_flag(starttls, "offered", memory->offered);
 	put_flag(starttls, "required", memory->required);
 	json_object_set_new(object, "starttls", starttls);

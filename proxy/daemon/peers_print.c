@@ -65,22 +65,35 @@ static void print_certificate(FILE *out, const json_t *c)
 		answer_text(c, "endpoint"));
 }
 
+/* Nothing, where it was never met in that direction. */
+static void print_way(FILE *out, const json_t *peer, const char *direction)
+{
+	const json_t *way = json_object_get(peer, direction);
+	const json_t *tls = json_object_get(way, "tls"), *verified = json_object_get(way, "verification");
+
+	if (!way)
+		return;
+	fprintf(out, "  %-13s TLS best %s, last %s; verified best by %s, last by %s; last %s\n", direction,
+		answer_text(tls, "best"), answer_text(tls, "last"), answer_text(verified, "best"),
+		answer_text(verified, "last"), answer_text(way, "last_seen"));
+}
+
 static void print_peer(FILE *out, const json_t *peer)
 {
-	const json_t *tls = json_object_get(peer, "tls"), *verified = json_object_get(peer, "verification");
-	const json_t *certificates = json_object_get(peer, "certificates");
+	const json_t *tls = json_object_get(peer, "tls"), *certificates = json_object_get(peer, "certificates");
 
 	fprintf(out,
 		"%s (%s)\n"
 		"  seen          %s to %s\n"
-		"  TLS           %s; best %s, last %s\n"
-		"  verified      best by %s, last by %s\n"
+		"  TLS           %s\n",
+		answer_text(peer, "domain"), answer_text(peer, "service"), answer_text(peer, "first_seen"),
+		answer_text(peer, "last_seen"), is_true(tls, "established") ? "established" : "never established");
+	print_way(out, peer, "outbound");
+	print_way(out, peer, "inbound");
+	fprintf(out,
 		"  STARTTLS      %s\n"
 		"  direct TLS    %s\n",
-		answer_text(peer, "domain"), answer_text(peer, "service"), answer_text(peer, "first_seen"),
-		answer_text(peer, "last_seen"), is_true(tls, "established") ? "established" : "never established",
-		answer_text(tls, "best"), answer_text(tls, "last"), answer_text(verified, "best"),
-		answer_text(verified, "last"), starttls_word(peer), is_true(tls, "direct") ? "yes" : "never seen");
+		starttls_word(peer), is_true(tls, "direct") ? "yes" : "never seen");
 	for (size_t i = 0; i < json_array_size(certificates); i++)
 		print_certificate(out, json_array_get(certificates, i));
 }

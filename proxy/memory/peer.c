@@ -17,11 +17,18 @@ static const char *const method_names[] = {[PEER_METHOD_NONE] = "none",
 					   [PEER_METHOD_FINGERPRINT] = "fingerprint",
 					   [PEER_METHOD_PKIX] = "pkix"};
 _Static_assert(ARRAY_LEN(method_names) == PEER_METHODS, "method without a name");
+static const char *const direction_names[] = {[PEER_OUTBOUND] = "outbound", [PEER_INBOUND] = "inbound"};
+_Static_assert(ARRAY_LEN(direction_names) == PEER_DIRECTIONS, "direction without a name");
 _Static_assert(PEER_DOMAIN_SIZE == XMPP_DOMAIN_SIZE, "every normalised domain fits");
 
 const char *peer_service_name(enum peer_service service)
 {
 	return (unsigned)service < PEER_SERVICES ? service_names[service] : "unknown";
+}
+
+const char *peer_direction_name(enum peer_direction direction)
+{
+	return (unsigned)direction < PEER_DIRECTIONS ? direction_names[direction] : "unknown";
 }
 
 const char *peer_method_name(enum peer_method method)

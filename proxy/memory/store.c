@@ -65,6 +65,19 @@ int peer_store_commit(struct peer_store *store, struct errbuf *err)
 	return 0;
 }
 
+static void merge_way(struct peer_way *way, const struct peer_observation *seen)
+{
+	if (seen->version > way->best_version)
+		way->best_version = seen->version;
+	if (seen->method > way->best_method)
+		way->best_method = seen->method;
+	if (seen->when < way->last_seen)
+		return;
+	way->last_seen = seen->when;
+	way->last_version = seen->version;
+	way->last_method = seen->method;
+}
+
 static void merge_peer(struct peer_memory *known, const struct peer_observation *seen)
 {
 	known->first_seen = known->known ? lesser(known->first_seen, seen->when) : seen->when;
@@ -72,31 +85,37 @@ static void merge_peer(struct peer_memory *known, const struct peer_observation 
 	known->offered |= seen->offered && !seen->inbound;
 	known->required |= seen->required && !seen->inbound;
 	known->direct |= seen->direct && !seen->inbound;
-	if (seen->version > known->best_version)
-		known->best_version = seen->version;
-	if (seen->method > known->best_method)
-		known->best_method = seen->method;
-	if (seen->when >= known->last_seen) {
-		known->last_seen = seen->when;
-		known->last_version = seen->version;
-		known->last_method = seen->method;
-	}
+	known->last_seen = greater(known->last_seen, seen->when);
+	merge_way(&known->way[seen->inbound ? PEER_INBOUND : PEER_OUTBOUND], seen);
+}
+
+static void bind_pair(struct peer_store *store, enum store_statement which, const struct peer_observation *seen)
+{
+	peer_store_bind_text(store, which, 1, seen->domain);
+	peer_store_bind_text(store, which, 2, peer_service_name(seen->service));
+}
+
+static void bind_way(struct peer_store *store, int at, const struct peer_way *way)
+{
+	peer_store_bind_number(store, STATEMENT_PEER_PUT, at, way->last_seen);
+	peer_store_bind_number(store, STATEMENT_PEER_PUT, at + 1, way->best_version);
+	peer_store_bind_number(store, STATEMENT_PEER_PUT, at + 2, way->last_version);
+	peer_store_bind_text(store, STATEMENT_PEER_PUT, at + 3, peer_method_name(way->best_method));
+	peer_store_bind_text(store, STATEMENT_PEER_PUT, at + 4, peer_method_name(way->last_method));
 }
 
 static int put_peer(struct peer_store *store, const struct peer_observation *seen, const struct peer_memory *known,
 		    struct errbuf *err)
 {
-	const int64_t numbers[] = {known->first_seen, known->last_seen, known->tls,          known->offered,
-				   known->required,   known->direct,    known->best_version, known->last_version};
+	const int64_t numbers[] = {known->first_seen, known->last_seen, known->tls,
+				   known->offered,    known->required,  known->direct};
 	enum store_statement put = STATEMENT_PEER_PUT;
-	int at = 1;
 
-	peer_store_bind_text(store, put, at++, seen->domain);
-	peer_store_bind_text(store, put, at++, peer_service_name(seen->service));
+	bind_pair(store, put, seen);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		peer_store_bind_number(store, put, at++, numbers[i]);
-	peer_store_bind_text(store, put, at++, peer_method_name(known->best_method));
-	peer_store_bind_text(store, put, at, peer_method_name(known->last_method));
+		peer_store_bind_number(store, put, (int)i + 3, numbers[i]);
+	bind_way(store, 9, &known->way[PEER_OUTBOUND]);
+	bind_way(store, 14, &known->way[PEER_INBOUND]);
 	return peer_store_run(store, put, err);
 }
 
@@ -114,12 +133,6 @@ static void merge_certificate(struct peer_certificate *out, const struct peer_me
 	out->last_seen = greater(old->last_seen, seen->when);
 	if (seen->when < old->last_seen)
 		memcpy(out->endpoint, old->endpoint, sizeof(out->endpoint));
-}
-
-static void bind_pair(struct peer_store *store, enum store_statement which, const struct peer_observation *seen)
-{
-	peer_store_bind_text(store, which, 1, seen->domain);
-	peer_store_bind_text(store, which, 2, peer_service_name(seen->service));
 }
 
 static int trim_certificates(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)

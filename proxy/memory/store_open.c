@@ -48,22 +48,37 @@ static const char *const migrations[] = {
     " PRIMARY KEY (domain, service, endpoint)) STRICT, WITHOUT ROWID;"
     "INSERT INTO endpoint SELECT domain, service, endpoint, max(last_seen) FROM certificate"
     " WHERE accepted <> 0 AND endpoint <> 'inbound' GROUP BY domain, service, endpoint;",
+    /* What was best and last of both directions is taken for that of the one that can be made out; of a peer that was
+     * met in both for the outbound one, and inbound it is learnt anew. */
+    "ALTER TABLE peer ADD COLUMN last_outbound INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE peer ADD COLUMN last_inbound INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE peer ADD COLUMN inbound_best_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE peer ADD COLUMN inbound_last_version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE peer ADD COLUMN inbound_best_method TEXT NOT NULL DEFAULT 'none';"
+    "ALTER TABLE peer ADD COLUMN inbound_last_method TEXT NOT NULL DEFAULT 'none';"
+    "UPDATE peer SET last_outbound = last_seen;"
+    "UPDATE peer SET last_inbound = last_seen, last_outbound = 0,"
+    " inbound_best_version = best_version, best_version = 0, inbound_last_version = last_version, last_version = 0,"
+    " inbound_best_method = best_method, best_method = 'none', inbound_last_method = last_method, last_method = 'none'"
+    " WHERE service = 's2s' AND NOT (offered OR required OR direct) AND NOT EXISTS (SELECT 1 FROM certificate c"
+    " WHERE c.domain = peer.domain AND c.service = peer.service AND c.endpoint <> 'inbound');",
 };
+
+#define PEER_COLUMNS                                                              \
+	"domain, service, first_seen, last_seen, tls, offered, required, direct," \
+	" last_outbound, best_version, last_version, best_method, last_method,"   \
+	" last_inbound, inbound_best_version, inbound_last_version, inbound_best_method, inbound_last_method"
 
 static const char *const statement_text[] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
     [STATEMENT_PEER_COUNT] = "SELECT count(*) FROM peer",
-    [STATEMENT_PEER_GET] = "SELECT domain, service, first_seen, last_seen, tls, offered, required, direct,"
-			   " best_version, last_version, best_method, last_method"
-			   " FROM peer WHERE domain = ?1 AND service = ?2",
-    [STATEMENT_PEER_PUT] = "INSERT OR REPLACE INTO peer (domain, service, first_seen, last_seen, tls, offered,"
-			   " required, direct, best_version, last_version, best_method, last_method)"
-			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    [STATEMENT_PEER_PAGE] = "SELECT domain, service, first_seen, last_seen, tls, offered, required, direct,"
-			    " best_version, last_version, best_method, last_method"
-			    " FROM peer WHERE (domain, service) > (?1, ?2) ORDER BY domain, service",
+    [STATEMENT_PEER_GET] = "SELECT " PEER_COLUMNS " FROM peer WHERE domain = ?1 AND service = ?2",
+    [STATEMENT_PEER_PUT] = "INSERT OR REPLACE INTO peer (" PEER_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+			   " ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    [STATEMENT_PEER_PAGE] = "SELECT " PEER_COLUMNS " FROM peer WHERE (domain, service) > (?1, ?2)"
+			    " ORDER BY domain, service",
     /* Of all but the pair just written the one not seen for longest, of those known for long at last. */
     [STATEMENT_OLDEST_CERTIFICATES] = "DELETE FROM certificate WHERE (domain, service) = (SELECT domain, service"
 				      " FROM peer WHERE NOT (domain = ?1 AND service = ?2)" BY_AGE,

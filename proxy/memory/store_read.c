@@ -19,11 +19,10 @@ enum {
 	OFFERED,
 	REQUIRED,
 	DIRECT,
-	BEST_VERSION,
-	LAST_VERSION,
-	BEST_METHOD,
-	LAST_METHOD
+	OUTBOUND, /* and behind it the five of a way */
+	INBOUND = OUTBOUND + 5
 };
+enum { W_LAST_SEEN, W_BEST_VERSION, W_LAST_VERSION, W_BEST_METHOD, W_LAST_METHOD };
 /* Columns of STATEMENT_CERTIFICATES. */
 enum { C_SHA256, C_SPKI_SHA256, C_SUBJECT, C_ISSUER, C_ENDPOINT, C_NOT_AFTER, C_FIRST_SEEN, C_LAST_SEEN, C_ACCEPTED };
 
@@ -118,6 +117,15 @@ static bool flag_at(sqlite3_stmt *row, int column)
 	return sqlite3_column_int64(row, column) != 0;
 }
 
+static void take_way(sqlite3_stmt *row, int first, struct peer_way *out)
+{
+	out->last_seen = time_at(row, first + W_LAST_SEEN);
+	out->best_version = version_at(row, first + W_BEST_VERSION);
+	out->last_version = version_at(row, first + W_LAST_VERSION);
+	out->best_method = method_at(row, first + W_BEST_METHOD);
+	out->last_method = method_at(row, first + W_LAST_METHOD);
+}
+
 static void take_peer(sqlite3_stmt *row, struct peer_memory *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -128,10 +136,8 @@ static void take_peer(sqlite3_stmt *row, struct peer_memory *out)
 	out->offered = flag_at(row, OFFERED);
 	out->required = flag_at(row, REQUIRED);
 	out->direct = flag_at(row, DIRECT);
-	out->best_version = version_at(row, BEST_VERSION);
-	out->last_version = version_at(row, LAST_VERSION);
-	out->best_method = method_at(row, BEST_METHOD);
-	out->last_method = method_at(row, LAST_METHOD);
+	take_way(row, OUTBOUND, &out->way[PEER_OUTBOUND]);
+	take_way(row, INBOUND, &out->way[PEER_INBOUND]);
 }
 
 /* False: it is not one. */

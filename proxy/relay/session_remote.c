@@ -242,27 +242,43 @@ static void tell_certificate(struct session *s)
 	event(s, "certificate-changed", verified || same_key ? 1 : 2, why);
 }
 
+/* Its own key or certificate, named by the rule that holds now, is as good as any before. */
+static bool proves_less(const struct session *s, enum peer_method before)
+{
+	enum peer_method now = method_of(s);
+	bool asked = s->remote->policy.level == LEVEL_FINGERPRINT && now == PEER_METHOD_FINGERPRINT;
+	return now < before && before > PEER_METHOD_DIALBACK && !asked;
+}
+
+/* Held against the same direction: as a client a server need not do what it does as a server. */
+static void tell_less(struct session *s, const struct peer_way *before)
+{
+	char why[200];
+	int version = version_of(s);
+	if (version < before->best_version) {
+		snprintf(why, sizeof(why), "TLS %d.%d was used with this peer before, now it is %s.",
+			 before->best_version / 10, before->best_version % 10,
+			 version == 0 ? "none" : "an older version");
+		event(s, "tls-downgraded", version == 0 ? 3 : 2, why);
+	} else if (proves_less(s, before->best_method)) {
+		snprintf(why, sizeof(why), "This peer was verified by %s before, now it is not.",
+			 peer_method_name(before->best_method));
+		event(s, "tls-downgraded", 2, why);
+	}
+}
+
 /* What the same peer did before and does no more (STRIP-7, 12; RFC 7457 section 2.2). */
 static void tell_downgrade(struct session *s)
 {
 	const struct remote *r = s->remote;
 	const struct peer_memory *m = r->memory;
-	char why[200];
-	int version = version_of(s);
+	bool inbound = role_is_inbound(s->role);
 	if (m == NULL || !m->known)
 		return;
-	if (m->required && s->starttls_advertised && !s->starttls_required && !role_is_inbound(s->role))
+	if (m->required && s->starttls_advertised && !s->starttls_required && !inbound)
 		event(s, "starttls-required-stripped", 2,
 		      "STARTTLS is offered without <required/>, which was there before.");
-	if (version < m->best_version) {
-		snprintf(why, sizeof(why), "TLS %d.%d was used with this peer before, now it is %s.",
-			 m->best_version / 10, m->best_version % 10, version == 0 ? "none" : "an older version");
-		event(s, "tls-downgraded", version == 0 ? 3 : 2, why);
-	} else if (method_of(s) < m->best_method && m->best_method > PEER_METHOD_DIALBACK) {
-		snprintf(why, sizeof(why), "This peer was verified by %s before, now it is not.",
-			 peer_method_name(m->best_method));
-		event(s, "tls-downgraded", 2, why);
-	}
+	tell_less(s, &m->way[inbound ? PEER_INBOUND : PEER_OUTBOUND]);
 	if (r->resolved && m->direct && !r->direct_offered && !r->srv_secure)
 		event(s, "tls-downgraded", 2,
 		      "DNS announced direct TLS before, and no DNSSEC proves that it no longer does.");

@@ -45,7 +45,9 @@ def plant(proxy, *domains):
     """What sessions would have seen, put in while nobody runs."""
     with sqlite3.connect(database(proxy)) as db:
         for number, domain in enumerate(domains):
-            db.execute("INSERT INTO peer VALUES (?, 's2s', 1795336069, 1795336070, 1, 1, 0, 0, 13, 12, 'pkix', 'none')", (domain,))
+            db.execute("INSERT INTO peer (domain, service, first_seen, last_seen, tls, offered, required, direct, last_outbound,"
+                       " best_version, last_version, best_method, last_method)"
+                       " VALUES (?, 's2s', 1795336069, 1795336070, 1, 1, 0, 0, 1795336070, 13, 12, 'pkix', 'none')", (domain,))
             for digit, accepted in (("a", 1), ("b", 0)):
                 db.execute("INSERT INTO certificate VALUES (?, 's2s', ?, ?, 'CN=x', 'CN=ca', 'xmpp.example:5269', 1895336069,"
                            " 1795336069, ?, ?)", (domain, digit * 64, "c" * 64, 1795336070 + number, accepted))

@@ -19,15 +19,19 @@ static struct peer_store *store;
 
 static struct peer_memory example(void)
 {
-	struct peer_memory m = {.known = true,
-				.first_seen = 1795336069,
-				.last_seen = 1795336070,
-				.tls = true,
-				.offered = true,
-				.best_version = 13,
-				.last_version = 0,
-				.best_method = PEER_METHOD_PKIX,
-				.certificate_count = 1};
+	struct peer_memory m = {
+	    .known = true,
+	    .first_seen = 1795336069,
+	    .last_seen = 1795336070,
+	    .tls = true,
+	    .offered = true,
+	    .way = {[PEER_OUTBOUND] = {.last_seen = 1795336069,
+				       .best_version = 13,
+				       .last_version = 13,
+				       .best_method = PEER_METHOD_DIALBACK,
+				       .last_method = PEER_METHOD_DIALBACK},
+		    [PEER_INBOUND] = {.last_seen = 1795336070, .best_version = 12, .best_method = PEER_METHOD_PKIX}},
+	    .certificate_count = 1};
 	struct peer_certificate *c = &m.certificate[0];
 
 	memset(c->sha256, 'a', 64);
@@ -41,10 +45,14 @@ static struct peer_memory example(void)
 	return m;
 }
 
-#define HEAD                                                                                            \
-	"{\"domain\":\"a.example\",\"service\":\"s2s\",\"tls\":{\"established\":true,\"best\":\"1.3\"," \
-	"\"last\":\"none\",\"direct\":false},\"verification\":{\"best\":\"pkix\",\"last\":\"none\"},"   \
-	"\"starttls\":{\"offered\":true,\"required\":false},\"certificate_count\":1,"                   \
+#define HEAD                                                                                                 \
+	"{\"domain\":\"a.example\",\"service\":\"s2s\",\"tls\":{\"established\":true,\"best\":\"1.3\","      \
+	"\"last\":\"none\",\"direct\":false},\"verification\":{\"best\":\"pkix\",\"last\":\"none\"},"        \
+	"\"outbound\":{\"tls\":{\"best\":\"1.3\",\"last\":\"1.3\"},\"verification\":{\"best\":\"dialback\"," \
+	"\"last\":\"dialback\"},\"last_seen\":\"2026-11-22T08:27:49Z\"},"                                    \
+	"\"inbound\":{\"tls\":{\"best\":\"1.2\",\"last\":\"none\"},\"verification\":{\"best\":\"pkix\","     \
+	"\"last\":\"none\"},\"last_seen\":\"2026-11-22T08:27:50Z\"},"                                        \
+	"\"starttls\":{\"offered\":true,\"required\":false},\"certificate_count\":1,"                        \
 	"\"first_seen\":\"2026-11-22T08:27:49Z\",\"last_seen\":\"2026-11-22T08:27:50Z\""
 #define A16 "aaaaaaaaaaaaaaaa"
 #define B16 "bbbbbbbbbbbbbbbb"
@@ -79,6 +87,19 @@ static void observe(const char *domain, enum peer_service service, char digit, c
 	snprintf(seen.certificate.subject, sizeof(seen.certificate.subject), "%s", subject);
 	snprintf(seen.certificate.issuer, sizeof(seen.certificate.issuer), "%s", subject);
 	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "%s", subject);
+	assert_int_equal(peer_store_observe(store, &seen, NULL), 0);
+}
+
+static void observe_inbound(const char *domain)
+{
+	struct peer_observation seen = {.service = PEER_S2S,
+					.inbound = true,
+					.when = 1795336069,
+					.version = 13,
+					.tls = true,
+					.method = PEER_METHOD_FINGERPRINT};
+
+	snprintf(seen.domain, sizeof(seen.domain), "%s", domain);
 	assert_int_equal(peer_store_observe(store, &seen, NULL), 0);
 }
 
@@ -160,14 +181,16 @@ static void test_largest(void **state)
 	assert_false(answer.known);
 	assert_string_equal(strbuf_text(&text), "");
 	strbuf_fini(&text);
-	/* A page of the longest names. */
-	for (int i = 0; i < 64; i++) {
+	/* A page of the longest names, met in both directions. */
+	for (int i = 0; i < 80; i++) {
 		domain[0] = (char)('a' + i % 26);
 		domain[1] = (char)('a' + i / 26);
 		observe(domain, PEER_S2S, 'a', "CN=x");
+		observe_inbound(domain);
 	}
-	answer = page(PEERS_LIST, "", PEER_C2S, &text);
+	answer = page(PEERS_LIST, "d64.example", PEER_S2S, &text);
 	assert_true(answer.more);
+	assert_in_range(text.len, 64 * 700, 64 * 900);
 	strbuf_fini(&text);
 }
 

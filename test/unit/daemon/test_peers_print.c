@@ -25,10 +25,13 @@ static void expect(print_fn *print, const char *json, int result, const char *pr
 	free(text);
 }
 
-#define PEER                                                                                             \
-	"{\"domain\":\"a.example\",\"service\":\"s2s\",\"tls\":{\"established\":true,\"best\":\"1.3\","  \
-	"\"last\":\"none\",\"direct\":true},\"verification\":{\"best\":\"pkix\",\"last\":\"dialback\"}," \
-	"\"starttls\":{\"offered\":true,\"required\":false},\"certificate_count\":2,"                    \
+#define PEER                                                                                                      \
+	"{\"domain\":\"a.example\",\"service\":\"s2s\",\"tls\":{\"established\":true,\"best\":\"1.3\","           \
+	"\"last\":\"none\",\"direct\":true},\"verification\":{\"best\":\"pkix\",\"last\":\"dialback\"},"          \
+	"\"inbound\":{\"tls\":{\"best\":\"1.2\",\"last\":\"none\"},\"verification\":{\"best\":\"pkix\",\"last\":" \
+	"\"none\"},"                                                                                              \
+	"\"last_seen\":\"2026-11-22T08:27:50Z\"},"                                                                \
+	"\"starttls\":{\"offered\":true,\"required\":false},\"certificate_count\":2,"                             \
 	"\"first_seen\":\"2026-11-22T08:27:49Z\",\"last_seen\":\"2026-11-22T08:27:50Z\""
 #define TITLE \
 	"DOMAIN                           FOR  BEST LAST BEST BY     LAST BY     STARTTLS DIRECT CERTS LAST SEEN\n"
@@ -56,8 +59,9 @@ static void test_show(void **state)
 	       0,
 	       "a.example (s2s)\n"
 	       "  seen          2026-11-22T08:27:49Z to 2026-11-22T08:27:50Z\n"
-	       "  TLS           established; best 1.3, last none\n"
-	       "  verified      best by pkix, last by dialback\n"
+	       "  TLS           established\n"
+	       "  inbound       TLS best 1.2, last none; verified best by pkix, last by none; last "
+	       "2026-11-22T08:27:50Z\n"
 	       "  STARTTLS      offered\n"
 	       "  direct TLS    yes\n"
 	       "  certificate   NOT ACCEPTED\n"

@@ -21,6 +21,9 @@ static void test_names(void **state)
 	assert_string_equal(peer_service_name(PEER_C2S), "c2s");
 	assert_string_equal(peer_service_name(PEER_S2S), "s2s");
 	assert_string_equal(peer_service_name(PEER_SERVICES), "unknown");
+	assert_string_equal(peer_direction_name(PEER_OUTBOUND), "outbound");
+	assert_string_equal(peer_direction_name(PEER_INBOUND), "inbound");
+	assert_string_equal(peer_direction_name(PEER_DIRECTIONS), "unknown");
 	assert_string_equal(peer_method_name(PEER_METHOD_NONE), "none");
 	assert_string_equal(peer_method_name(PEER_METHOD_DIALBACK), "dialback");
 	assert_string_equal(peer_method_name(PEER_METHOD_FINGERPRINT), "fingerprint");

@@ -35,10 +35,10 @@ static void test_merge(void **state)
 	m = get("example.com", PEER_S2S);
 	assert_true(m->known && m->tls && m->offered && m->direct);
 	assert_false(m->required);
-	assert_int_equal(m->best_version, 13);
-	assert_int_equal(m->last_version, 13);
-	assert_int_equal(m->best_method, PEER_METHOD_PKIX);
-	assert_int_equal(m->last_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_version, 13);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_version, 13);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_method, PEER_METHOD_PKIX);
 	assert_int_equal(m->certificate_count, 1);
 	assert_string_equal(m->certificate[0].subject, "CN=a");
 	assert_string_equal(m->certificate[0].issuer, "CN=ca");
@@ -53,10 +53,10 @@ static void test_merge(void **state)
 	observe(&seen);
 	m = get("example.com", PEER_S2S);
 	assert_true(m->tls && m->offered && m->direct);
-	assert_int_equal(m->best_version, 13);
-	assert_int_equal(m->last_version, 0);
-	assert_int_equal(m->best_method, PEER_METHOD_PKIX);
-	assert_int_equal(m->last_method, PEER_METHOD_NONE);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_version, 13);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_version, 0);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_method, PEER_METHOD_PKIX);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_method, PEER_METHOD_NONE);
 	assert_true(m->first_seen == NOW && m->last_seen == NOW + 5);
 	assert_int_equal(m->certificate_count, 1);
 
@@ -66,7 +66,7 @@ static void test_merge(void **state)
 	observe(&seen);
 	m = get("example.com", PEER_S2S);
 	assert_true(m->first_seen == NOW - 7 && m->last_seen == NOW + 5);
-	assert_int_equal(m->last_version, 0);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_version, 0);
 	assert_true(m->required);
 }
 
@@ -86,7 +86,7 @@ static void test_twice(void **state)
 	assert_memory_equal(get("example.com", PEER_S2S), &before, sizeof(before));
 	seen.when++;
 	observe(&seen);
-	before.last_seen = before.certificate[0].last_seen = NOW + 1;
+	before.last_seen = before.way[PEER_OUTBOUND].last_seen = before.certificate[0].last_seen = NOW + 1;
 	assert_memory_equal(get("example.com", PEER_S2S), &before, sizeof(before));
 	assert_int_equal(peer_store_count(store), 1);
 }
@@ -104,6 +104,37 @@ static void test_inbound(void **state)
 	m = get("example.com", PEER_S2S);
 	assert_true(m->tls);
 	assert_false(m->offered || m->required || m->direct);
+}
+
+/* What it does when it is called and what it does when it calls are two things. */
+static void test_directions(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_way *out, *in;
+
+	(void)state;
+	open_store(10);
+	seen.version = 13;
+	seen.method = PEER_METHOD_PKIX;
+	observe(&seen);
+	seen = seen_of("example.com", NOW + 5);
+	seen.inbound = true;
+	seen.method = PEER_METHOD_DIALBACK;
+	observe(&seen);
+	/* One that comes late is still the last of its own direction. */
+	seen = seen_of("example.com", NOW + 2);
+	observe(&seen);
+	commit();
+	peer_store_close(&store);
+	open_store(10);
+	assert_true(get("example.com", PEER_S2S)->last_seen == NOW + 5);
+	out = &get("example.com", PEER_S2S)->way[PEER_OUTBOUND];
+	in = &get("example.com", PEER_S2S)->way[PEER_INBOUND];
+	assert_true(out->last_seen == NOW + 2 && in->last_seen == NOW + 5);
+	assert_true(out->best_version == 13 && out->last_version == 12);
+	assert_true(out->best_method == PEER_METHOD_PKIX && out->last_method == PEER_METHOD_NONE);
+	assert_true(in->best_version == 12 && in->last_version == 12);
+	assert_true(in->best_method == PEER_METHOD_DIALBACK && in->last_method == PEER_METHOD_DIALBACK);
 }
 
 static void test_accepted(void **state)
@@ -440,13 +471,21 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_unknown),      TEST(test_merge),
-	    TEST(test_twice),        TEST(test_inbound),
-	    TEST(test_accepted),     TEST(test_same_key),
-	    TEST(test_endpoint),     TEST(test_servers),
-	    TEST(test_many_servers), TEST(test_many_certificates),
-	    TEST(test_many_peers),   TEST(test_flood),
-	    TEST(test_forget),       TEST(test_list),
+	    TEST(test_unknown),
+	    TEST(test_merge),
+	    TEST(test_twice),
+	    TEST(test_inbound),
+	    TEST(test_directions),
+	    TEST(test_accepted),
+	    TEST(test_same_key),
+	    TEST(test_endpoint),
+	    TEST(test_servers),
+	    TEST(test_many_servers),
+	    TEST(test_many_certificates),
+	    TEST(test_many_peers),
+	    TEST(test_flood),
+	    TEST(test_forget),
+	    TEST(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

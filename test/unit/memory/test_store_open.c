@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 /* An administrator with an editor: nothing he writes is taken for more than it can be. */
+#define WAYS ", 1, 1, 13, 13, 'pkix', 'pkix'"
 static void test_edited(void **state)
 {
 	static const char *const lies[] = {
@@ -12,10 +13,10 @@ static void test_edited(void **state)
 	    "UPDATE certificate SET subject = hex(zeroblob(4000)), spki_sha256 = 'short' WHERE subject = 'CN=b'",
 	    "UPDATE certificate SET subject = hex(zeroblob(4000)), accepted = -1,"
 	    " not_after = 9223372036854775807 WHERE subject = 'CN=a'",
-	    "INSERT INTO peer SELECT '@', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
-	    "INSERT INTO peer SELECT 'A.example', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
-	    "INSERT INTO peer SELECT 'a.example', 'x2x', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
-	    "INSERT INTO peer SELECT hex(zeroblob(400)), 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'",
+	    "INSERT INTO peer SELECT '@', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'" WAYS,
+	    "INSERT INTO peer SELECT 'A.example', 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'" WAYS,
+	    "INSERT INTO peer SELECT 'a.example', 'x2x', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'" WAYS,
+	    "INSERT INTO peer SELECT hex(zeroblob(400)), 's2s', 1, 1, 1, 1, 1, 1, 13, 13, 'pkix', 'pkix'" WAYS,
 	    "CREATE TRIGGER mine AFTER UPDATE ON peer BEGIN DELETE FROM certificate; END",
 	};
 	struct peer_observation seen = seen_of("example.com", NOW);
@@ -34,9 +35,9 @@ static void test_edited(void **state)
 	open_store(20);
 	m = get("example.com", PEER_S2S);
 	assert_true(m->known && m->tls);
-	assert_int_equal(m->best_version, 0);
-	assert_int_equal(m->last_version, 0);
-	assert_int_equal(m->best_method, PEER_METHOD_NONE);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_version, 0);
+	assert_int_equal(m->way[PEER_OUTBOUND].last_version, 0);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_method, PEER_METHOD_NONE);
 	assert_true(m->first_seen == 0);
 	assert_int_equal(m->certificate_count, 1);
 	assert_true(m->certificate[0].accepted);
@@ -150,16 +151,16 @@ static void test_forms(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(peer_store_format(), 2);
+	assert_int_equal(peer_store_format(), 3);
 	open_store(10);
-	assert_int_equal(rows_of("PRAGMA user_version"), 2);
+	assert_int_equal(rows_of("PRAGMA user_version"), 3);
 	peer_store_close(&store);
-	edit("PRAGMA user_version = 3");
+	edit("PRAGMA user_version = 4");
 	snprintf(why, sizeof(why),
-		 "is of a newer portcullis (form 3, this one knows 2): install that again, or move it away and start "
+		 "is of a newer portcullis (form 4, this one knows 3): install that again, or move it away and start "
 		 "again (what is remembered is lost)");
 	expect_bad(why);
-	edit("PRAGMA user_version = 2; DROP TABLE certificate");
+	edit("PRAGMA user_version = 3; DROP TABLE certificate");
 	expect_bad("no such table: certificate: it is damaged: move it away and start again (what is remembered is "
 		   "lost)");
 	unlink(path);
@@ -196,6 +197,7 @@ static const char first_form[] =
 static void test_older_form(void **state)
 {
 	const struct peer_memory *m;
+	const struct peer_way *way;
 
 	(void)state;
 	put_file("", 0, 0);
@@ -209,6 +211,17 @@ static void test_older_form(void **state)
 	assert_true(m->certificate[0].accepted && m->certificate[2].accepted && !m->certificate[1].accepted);
 	assert_int_equal(m->endpoint_count, 1);
 	assert_string_equal(m->endpoint[0], "x.example.com:5269");
+	way = &m->way[PEER_OUTBOUND];
+	assert_true(way->last_seen == 9 && way->best_version == 13 && way->last_version == 12);
+	assert_true(way->best_method == PEER_METHOD_PKIX && way->last_method == PEER_METHOD_DIALBACK);
+	assert_true(m->way[PEER_INBOUND].last_seen == 0 && m->way[PEER_INBOUND].best_version == 0);
+	/* One that only ever came to us. */
+	m = get("visitor.example", PEER_S2S);
+	way = &m->way[PEER_INBOUND];
+	assert_true(way->last_seen == 9 && way->best_version == 12 && way->last_version == 12);
+	assert_true(way->best_method == PEER_METHOD_DIALBACK && way->last_method == PEER_METHOD_DIALBACK);
+	assert_true(m->way[PEER_OUTBOUND].last_seen == 0 && m->way[PEER_OUTBOUND].best_version == 0);
+	assert_int_equal(m->way[PEER_OUTBOUND].best_method, PEER_METHOD_NONE);
 }
 
 static void test_locked(void **state)

@@ -146,7 +146,7 @@ static inline void remember(struct world *w, const struct cert *cert, bool accep
 {
 	struct peer_certificate *c = &w->memory.certificate[w->memory.certificate_count++];
 	w->memory.known = w->memory.tls = w->memory.offered = true;
-	w->memory.best_version = w->memory.last_version = 13;
+	w->memory.way[PEER_OUTBOUND].best_version = w->memory.way[PEER_INBOUND].best_version = 13;
 	snprintf(c->sha256, sizeof(c->sha256), "%s", digest_of(cert, false));
 	snprintf(c->spki_sha256, sizeof(c->spki_sha256), "%s", digest_of(cert, true));
 	snprintf(c->subject, sizeof(c->subject), "CN=remembered %zu", w->memory.certificate_count);

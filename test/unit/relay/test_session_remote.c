@@ -238,7 +238,7 @@ static void less_than_before(void **state)
 	(void)state;
 	struct world *w = begin(ENCRYPT, "");
 	remember(w, &pki.self_signed, true);
-	w->memory.best_method = PEER_METHOD_PKIX;
+	w->memory.way[PEER_INBOUND].best_method = PEER_METHOD_PKIX;
 	visitor_joins(w, &pki.self_signed, REMOTE);
 	recorded(w, "tls-downgraded", "This peer was verified by pkix before, now it is not.");
 	recorded(w, "tls-downgraded", "\"severity\":2");
@@ -255,6 +255,37 @@ static void less_than_before(void **state)
 	assert_int_equal(records(w, ACTION("starttls-required-stripped")), 0);
 	assert_int_equal(w->seen[0].version, 12);
 	world_free(w);
+}
+
+/* What it does as a server says nothing of what it does as a client. */
+static void less_than_in_the_other_direction(void **state)
+{
+	(void)state;
+	struct world *w = begin(ENCRYPT, "");
+	remember(w, &pki.self_signed, true);
+	w->memory.way[PEER_OUTBOUND].best_method = PEER_METHOD_PKIX;
+	w->memory.way[PEER_INBOUND].best_version = 12;
+	visitor_at(w, VISITOR_HEADER(REMOTE), &pki.self_signed, TLS1_2_VERSION, VISITOR_HEADER(REMOTE));
+	AWAIT(w, w->far.seen.len > 0);
+	backend_greets(w, VISITOR_HEADER(REMOTE));
+	assert_int_equal(records(w, ACTION("tls-downgraded")), 0);
+	world_free(w);
+}
+
+/* Its certificate is named by its rule now: that is no less than what any authority says of it. */
+static void pinned_by_its_rule(void **state)
+{
+	(void)state;
+	char *rule =
+	    mem_printf(", level: fingerprint, fingerprints: ['sha256:%s']", digest_of(&pki.self_signed, false));
+	struct world *w = begin(rule, "");
+	remember(w, &pki.self_signed, true);
+	w->memory.way[PEER_INBOUND].best_method = PEER_METHOD_PKIX;
+	visitor_joins(w, &pki.self_signed, REMOTE);
+	recorded(w, "stream-established", "\"method\":\"fingerprint\"");
+	assert_int_equal(records(w, ACTION("tls-downgraded")), 0);
+	world_free(w);
+	mem_free(rule);
 }
 
 /* Whoever it claimed to be for an easier handshake (NEG-9). */
@@ -429,6 +460,8 @@ int main(void)
 	    cmocka_unit_test(a_new_certificate_of_the_same_key),
 	    cmocka_unit_test(no_memory),
 	    cmocka_unit_test(less_than_before),
+	    cmocka_unit_test(less_than_in_the_other_direction),
+	    cmocka_unit_test(pinned_by_its_rule),
 	    cmocka_unit_test(older_tls_than_the_rule_asks_for),
 	    cmocka_unit_test(monitor_goes_on),
 	    cmocka_unit_test(it_leaves_while_memory_is_asked),
