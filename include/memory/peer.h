@@ -68,6 +68,7 @@ struct peer_observation {
 	enum peer_service service;
 	int64_t when; /* seconds since 1970 */
 	bool inbound; /* the peer came to us: offered, required and direct say nothing of it and are not looked at */
+	bool refused; /* for its certificate, which alone is remembered then, and not as accepted */
 	bool tls, offered, required, direct;
 	bool srv_secure; /* DNSSEC proved that the endpoint is one of the domain's */
 	int version;     /* 10 … 13, 0 */

@@ -153,8 +153,8 @@ static bool certificate_valid(const struct peer_certificate *c)
 
 bool peer_observation_valid(const struct peer_observation *seen)
 {
-	const bool *flags[] = {&seen->inbound, &seen->tls,        &seen->offered,        &seen->required,
-			       &seen->direct,  &seen->srv_secure, &seen->has_certificate};
+	const bool *flags[] = {&seen->inbound,  &seen->refused, &seen->tls,        &seen->offered,
+			       &seen->required, &seen->direct,  &seen->srv_secure, &seen->has_certificate};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
 		if (!is_flag(flags[i]))

@@ -127,6 +127,8 @@ static void merge_certificate(struct peer_certificate *out, const struct peer_me
 	*out = seen->certificate;
 	out->first_seen = out->last_seen = seen->when;
 	out->accepted |= peer_standing_good(peer_memory_judge(known, seen));
+	if (seen->refused)
+		out->accepted = old && old->accepted;
 	if (!old)
 		return;
 	out->first_seen = lesser(old->first_seen, seen->when);
@@ -181,7 +183,7 @@ static int remember_certificate(struct peer_store *store, const struct peer_obse
 	merge_certificate(&merged, known, seen);
 	if (put_certificate(store, seen, &merged, err) < 0)
 		return -1;
-	if (merged.accepted && !seen->inbound && remember_endpoint(store, seen, err) < 0)
+	if (merged.accepted && !seen->inbound && !seen->refused && remember_endpoint(store, seen, err) < 0)
 		return -1;
 	return known->certificate_count == PEER_CERTIFICATES ? trim_certificates(store, seen, err) : 0;
 }
@@ -201,6 +203,16 @@ static int forget_oldest(struct peer_store *store, const struct peer_observation
 	return 0;
 }
 
+/* Whoever it was, he was not let in: what else he did is not what the peer does. With nothing left to hold it against
+ * (somebody has just said `peers forget`) the certificate is not kept, either: the next one is the first. */
+static int merge_refused(struct peer_store *store, const struct peer_observation *seen, const struct peer_memory *known,
+			 struct errbuf *err)
+{
+	if (!seen->has_certificate || known->certificate_count == 0)
+		return 0;
+	return remember_certificate(store, seen, known, err);
+}
+
 static int merge(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
 {
 	struct peer_memory known;
@@ -208,6 +220,8 @@ static int merge(struct peer_store *store, const struct peer_observation *seen, 
 
 	if (peer_store_get(store, seen->domain, seen->service, &known, err) < 0)
 		return -1;
+	if (seen->refused)
+		return merge_refused(store, seen, &known, err);
 	is_new = !known.known;
 	merge_peer(&known, seen);
 	if (put_peer(store, seen, &known, err) < 0)

@@ -296,10 +296,11 @@ void session_remote_events(struct session *s)
 		      "A rule of peers that is weaker than the common policy decided this stream.");
 }
 
-static void observe(struct session *s)
+static void observe(struct session *s, bool refused)
 {
 	const struct peer_recall *recall = &s->engine->p.recall;
-	const struct peer_observation seen = look(s);
+	struct peer_observation seen = look(s);
+	seen.refused = refused;
 	recall->observe(recall->ctx, &seen);
 }
 
@@ -307,7 +308,7 @@ static void observe(struct session *s)
 void session_remote_changed(struct session *s)
 {
 	session_remote_events(s);
-	observe(s);
+	observe(s, true);
 	s->remote->suspect = true;
 }
 
@@ -318,7 +319,7 @@ void session_remote_settled(struct session *s)
 		return;
 	r->unproven = role_is_inbound(s->role) && !is_verified(r);
 	if (!r->unproven)
-		observe(s);
+		observe(s, false);
 	mem_free(r->memory);
 	r->memory = NULL;
 }
@@ -328,7 +329,7 @@ void session_remote_proven(struct session *s)
 	if (!s->remote->unproven)
 		return;
 	s->remote->unproven = false;
-	observe(s);
+	observe(s, false);
 }
 
 /* The settings of a handshake were chosen by a name in plaintext: nobody but their owner may use them (NEG-9). */

@@ -203,6 +203,7 @@ static void test_invalid(void **state)
 	REFUSED(seen.version = 14);
 	REFUSED(memcpy(&seen.tls, &two, 1));
 	REFUSED(memcpy(&seen.inbound, &two, 1));
+	REFUSED(memcpy(&seen.refused, &two, 1));
 	REFUSED(memcpy(&seen.srv_secure, &two, 1));
 	REFUSED(memcpy(&seen.has_certificate, &two, 1));
 	REFUSED(memcpy(&seen.certificate.accepted, &two, 1));

@@ -221,6 +221,48 @@ static void test_same_key(void **state)
 	assert_false(m->certificate[0].accepted || m->certificate[1].accepted);
 }
 
+/* Who was refused for his certificate is not the peer: nothing that he did besides is held against it later. */
+static void test_refused(void **state)
+{
+	struct peer_observation seen = seen_of("example.com", NOW);
+	const struct peer_memory *m;
+	struct peer_way before;
+
+	(void)state;
+	open_store(10);
+	show(&seen, 'a', false);
+	observe(&seen);
+	before = get("example.com", PEER_S2S)->way[PEER_OUTBOUND];
+	show(&seen, 'b', false);
+	seen.when++;
+	seen.version = 13;
+	seen.method = PEER_METHOD_PKIX;
+	seen.refused = seen.offered = seen.required = seen.direct = seen.srv_secure = true;
+	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "new.example.com:5269");
+	observe(&seen);
+	m = get("example.com", PEER_S2S);
+	assert_memory_equal(&m->way[PEER_OUTBOUND], &before, sizeof(before));
+	assert_false(m->offered || m->required || m->direct);
+	assert_true(m->last_seen == NOW);
+	assert_int_equal(m->endpoint_count, 1);
+	assert_int_equal(m->certificate_count, 2);
+	assert_string_equal(m->certificate[0].subject, "CN=b");
+	assert_false(m->certificate[0].accepted);
+	/* Accepted meanwhile, it stays so. */
+	seen.when++;
+	memset(seen.certificate.sha256, 'a', 64);
+	observe(&seen);
+	assert_true(get("example.com", PEER_S2S)->certificate[0].accepted);
+	/* Forgotten meanwhile, it is not the first one. */
+	seen = seen_of("other.example", NOW);
+	show(&seen, 'b', false);
+	seen.refused = true;
+	observe(&seen);
+	assert_false(get("other.example", PEER_S2S)->known);
+	assert_int_equal(peer_store_count(store), 1);
+	assert_int_equal(rows_of("SELECT count(*) FROM certificate"), 2);
+}
+
 /* Two hosts of one domain with a certificate each: both are known, each with the place where it was seen last. */
 static void test_endpoint(void **state)
 {
@@ -471,21 +513,10 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_unknown),
-	    TEST(test_merge),
-	    TEST(test_twice),
-	    TEST(test_inbound),
-	    TEST(test_directions),
-	    TEST(test_accepted),
-	    TEST(test_same_key),
-	    TEST(test_endpoint),
-	    TEST(test_servers),
-	    TEST(test_many_servers),
-	    TEST(test_many_certificates),
-	    TEST(test_many_peers),
-	    TEST(test_flood),
-	    TEST(test_forget),
-	    TEST(test_list),
+	    TEST(test_unknown),    TEST(test_merge),    TEST(test_twice),        TEST(test_inbound),
+	    TEST(test_directions), TEST(test_accepted), TEST(test_same_key),     TEST(test_refused),
+	    TEST(test_endpoint),   TEST(test_servers),  TEST(test_many_servers), TEST(test_many_certificates),
+	    TEST(test_many_peers), TEST(test_flood),    TEST(test_forget),       TEST(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -78,6 +78,7 @@ static void offered_and_verified(void **state)
 	assert_int_equal(seen->version, 13);
 	assert_int_equal(seen->method, PEER_METHOD_PKIX);
 	assert_true(seen->tls && seen->offered && seen->required && !seen->direct && !seen->inbound);
+	assert_false(seen->refused);
 	assert_true(seen->has_certificate && seen->certificate.accepted);
 	assert_string_equal(seen->certificate.sha256, digest_of(&pki.remote, false));
 	assert_string_equal(seen->certificate.spki_sha256, digest_of(&pki.remote, true));
@@ -478,6 +479,7 @@ static void certificate_changed(void **state)
 	/* `peers accept` must find it. */
 	assert_int_equal(w->seen_count, 1);
 	assert_string_equal(w->seen[0].certificate.sha256, digest_of(&pki.self_signed, false));
+	assert_true(w->seen[0].refused);
 	assert_false(w->seen[0].certificate.accepted);
 	world_free(w);
 }
