@@ -23,6 +23,9 @@ struct keeper_memory {
 
 /* Opens the store there, unless it is open. -1 with err set: everything is as before. */
 int keeper_memory_open(struct keeper_memory *memory, const char *directory, struct errbuf *err);
+/* Can that directory be used by a configuration that is about to be taken? Also where it is in use already and fails:
+ * the streams under way do without it, too, and it is said. Otherwise as keeper_memory_open. */
+int keeper_memory_prepare(struct keeper_memory *memory, const char *directory, struct errbuf *err);
 /* The same where nobody can be refused any more: if it cannot be opened, that is said, and tried again. */
 void keeper_memory_need(struct keeper_memory *memory, const char *directory);
 void keeper_memory_close(struct keeper_memory *memory);

@@ -213,14 +213,14 @@ static void take_settings(struct keeper *k, const struct message *m)
 		keeper_memory_need(&k->memory, settings.state_directory);
 }
 
-/* A configuration whose memory cannot be opened is not taken. */
+/* A configuration that brings a memory which cannot be opened is not taken. */
 static void prepare(struct keeper *k, const struct message *m)
 {
 	struct message answer = {.type = MESSAGE_PREPARED, .number = m->number};
 	char *directory = mem_strndup(m->payload, m->len);
 	struct errbuf err = {.text = ""};
 
-	if (keeper_memory_open(&k->memory, directory, &err) < 0) {
+	if (keeper_memory_prepare(&k->memory, directory, &err) < 0) {
 		answer.type = MESSAGE_UNFIT;
 		answer.payload = err.text;
 		answer.len = strlen(err.text);

@@ -72,6 +72,13 @@ int keeper_memory_open(struct keeper_memory *memory, const char *directory, stru
 	return 0;
 }
 
+int keeper_memory_prepare(struct keeper_memory *memory, const char *directory, struct errbuf *err)
+{
+	if (memory->directory && strcmp(memory->directory, directory) == 0)
+		return 0;
+	return keeper_memory_open(memory, directory, err);
+}
+
 void keeper_memory_need(struct keeper_memory *memory, const char *directory)
 {
 	struct errbuf err = {.text = ""};

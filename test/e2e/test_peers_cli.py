@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Peer memory as its operator meets it: `portcullis peers`, the file it is in, and what happens when that is bad."""
+import contextlib
 import json
 import os
 import pwd
@@ -206,6 +207,24 @@ def test_reload_brings_the_first_peers(start, backend):
     proxy.config["listeners"].pop()
     proxy.reload()
     assert "not in use" in peers(proxy, "list", expect=3).stderr
+
+
+def test_reload_while_it_fails(remembering):
+    """A certificate has to be renewed and a policy relaxed also while the disk is full; that memory fails is still said."""
+    proxy = begin_with(remembering(run=False), "a.example")
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(database(proxy) + ending)
+    os.mkdir(database(proxy))
+    peers(proxy, "forget", "a.example", expect=3)
+    proxy.wait_log(r"peer memory: .*was moved or deleted while it was in use")
+    proxy.config.setdefault("policy", {})["on-certificate-change"] = "refuse"
+    proxy.reload()
+    assert proxy.status()["memory"]["failing"] is True
+    proxy.config["policy"]["on-certificate-change"] = "warn"
+    proxy.reload()
+    os.rmdir(database(proxy))
+    until(lambda: not proxy.status()["memory"]["failing"], "peer memory in a new file", 20)
 
 
 def test_moved_away_while_it_runs(remembering):
