@@ -6,18 +6,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "base/errbuf.h"
 #include "base/shared.h"
 #include "daemon/message.h"
 #include "daemon/outbox.h"
 
+/* What an operator changes when he mends a store, as far as it costs nothing to see. */
+struct keeper_sight {
+	struct keeper_place {
+		dev_t device;
+		ino_t inode;
+		struct timespec changed;
+	} file, directory;   /* all zero: not there */
+	bool room, writable; /* of the file system */
+};
+
 struct keeper_memory {
 	struct shared_keeper *shared;
 	char *directory;          /* NULL: not in use */
 	struct peer_store *store; /* NULL: not in use, or failing */
 	size_t batch;             /* observations in the open batch */
-	uint64_t retry_at;        /* failing: when the store is opened again */
+	uint64_t look_at;         /* failing: when the next look at it is due */
+	uint64_t open_at;         /* … and when the store is opened again, unless something is seen to change */
+	uint64_t wait_ms;         /* between two openings; 0: something was written since the last one */
+	struct keeper_sight sight;
 	bool failing;
 };
 

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Peer memory beside the audit log in one process. The log comes first: a store that cannot be written is closed, what
- * is observed meanwhile is counted as lost and acknowledged, and it is opened anew every few seconds until it can be
- * (also after it was moved away, as the message about a damaged one advises). Whoever asks meanwhile hears at once that
- * memory cannot say.
+ * is observed meanwhile is counted as lost and acknowledged, and it is opened anew, less and less often, until it can
+ * be; soon where something about it is seen to change (it was moved away, as the message about a damaged one advises).
+ * Whoever asks meanwhile hears at once that memory cannot say.
  */
 #include "daemon/keeper_memory.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,12 +19,63 @@
 #include "daemon/peer_message.h"
 #include "memory/store.h"
 
-/* Opening reads the whole file, during which no record is acknowledged. */
-#define RETRY_MS 5000
+/* Opening reads the whole file, during which no record is acknowledged: it waits longer each time. Looking costs
+ * nothing.
+ */
+#define LOOK_MS 5000
+#define WAIT_MAX_MS 300000
+/* With less than that on its file system a store is not worth a try. */
+#define ROOM (256u << 10)
 
 static void lose(struct keeper_memory *memory, size_t observations)
 {
 	atomic_fetch_add(&memory->shared->observations_lost, (uint64_t)observations);
+}
+
+static struct keeper_place look_at(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return (struct keeper_place){.inode = 0};
+	return (struct keeper_place){.device = st.st_dev, .inode = st.st_ino, .changed = st.st_ctim};
+}
+
+static struct keeper_sight look(const char *directory)
+{
+	char *file = mem_printf("%s/peers.db", directory), *itself = mem_printf("%s/.", directory);
+	struct keeper_sight sight = {.file = look_at(file), .directory = look_at(itself)};
+	struct statvfs fs;
+
+	mem_free(file);
+	mem_free(itself);
+	if (statvfs(directory, &fs) < 0)
+		return sight;
+	sight.room = (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM;
+	sight.writable = !(fs.f_flag & ST_RDONLY);
+	return sight;
+}
+
+static bool same_place(const struct keeper_place *a, const struct keeper_place *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static bool is_unchanged(const struct keeper_sight *a, const struct keeper_sight *b)
+{
+	return same_place(&a->file, &b->file) && same_place(&a->directory, &b->directory) && a->room == b->room &&
+	       a->writable == b->writable;
+}
+
+static void wait_longer(struct keeper_memory *memory, uint64_t now_ms)
+{
+	memory->wait_ms = memory->wait_ms == 0 ? LOOK_MS : 2 * memory->wait_ms;
+	if (memory->wait_ms > WAIT_MAX_MS)
+		memory->wait_ms = WAIT_MAX_MS;
+	memory->look_at = now_ms + LOOK_MS;
+	memory->open_at = now_ms + memory->wait_ms;
+	memory->sight = look(memory->directory);
 }
 
 static void fail(struct keeper_memory *memory, const char *why)
@@ -34,9 +87,9 @@ static void fail(struct keeper_memory *memory, const char *why)
 	lose(memory, memory->batch);
 	memory->batch = 0;
 	memory->failing = true;
-	memory->retry_at = clock_ms() + RETRY_MS;
 	atomic_store(&memory->shared->memory_failing, 1);
 	peer_store_close(&memory->store);
+	wait_longer(memory, clock_ms());
 }
 
 static void count_peers(struct keeper_memory *memory)
@@ -127,6 +180,7 @@ void keeper_memory_commit(struct keeper_memory *memory)
 	}
 	atomic_fetch_add(&memory->shared->observations, (uint64_t)memory->batch);
 	memory->batch = 0;
+	memory->wait_ms = 0;
 	count_peers(memory);
 }
 
@@ -239,18 +293,23 @@ void keeper_memory_tell(struct keeper_memory *memory, const struct message *m, s
 void keeper_memory_tick(struct keeper_memory *memory, uint64_t now_ms)
 {
 	struct errbuf err = {.text = ""};
+	struct keeper_sight now;
 	struct peer_store *store;
 
-	if (!memory->failing || now_ms < memory->retry_at)
+	if (!memory->failing || now_ms < memory->look_at)
+		return;
+	now = look(memory->directory);
+	memory->look_at = now_ms + LOOK_MS;
+	if (now_ms < memory->open_at && is_unchanged(&now, &memory->sight))
 		return;
 	store = peer_store_open(memory->directory, &err);
 	if (store)
 		take_store(memory, store);
 	else
-		memory->retry_at = now_ms + RETRY_MS;
+		wait_longer(memory, now_ms);
 }
 
 uint64_t keeper_memory_due(const struct keeper_memory *memory)
 {
-	return memory->failing ? memory->retry_at : UINT64_MAX;
+	return memory->failing ? memory->look_at : UINT64_MAX;
 }

@@ -244,6 +244,55 @@ static void test_cannot_open(void **state)
 	rmdir(none);
 }
 
+static void put_junk(void)
+{
+	FILE *file = fopen(path, "w");
+
+	for (int i = 0; i < 1000; i++)
+		fputs("damaged", file);
+	fclose(file);
+}
+
+/* A large one that is damaged takes a while to read, during which no record is acknowledged. */
+static void test_less_and_less_often(void **state)
+{
+	static const uint64_t expected[] = {5, 15, 35, 75, 155, 315, 615, 915};
+	uint64_t at = now_ms;
+	int opened = 0;
+
+	(void)state;
+	put_junk();
+	chmod(path, 0600);
+	keeper_memory_need(&memory, directory);
+	for (; at < now_ms + 920000; at = keeper_memory_due(&memory)) {
+		uint64_t before = memory.open_at;
+
+		keeper_memory_tick(&memory, at);
+		if (memory.open_at != before)
+			assert_int_equal(at - now_ms, 1000 * expected[opened++]);
+		assert_int_equal(shared.memory_failing, 1);
+		assert_true(keeper_memory_due(&memory) <= at + 5000);
+	}
+	assert_int_equal(opened, 8);
+	/* Mended, it is not waited for. */
+	unlink(path);
+	keeper_memory_tick(&memory, at);
+	assert_int_equal(shared.memory_failing, 0);
+	/* Opened, but nothing was written yet: if that fails it goes on waiting as long. */
+	observe("a.example");
+	unlink(path);
+	keeper_memory_commit(&memory);
+	assert_true(memory.open_at == now_ms + 300000);
+	keeper_memory_tick(&memory, now_ms + 300000);
+	observe("a.example");
+	keeper_memory_commit(&memory);
+	assert_int_equal(shared.memory_failing, 0);
+	observe("a.example");
+	unlink(path);
+	keeper_memory_commit(&memory);
+	assert_true(memory.open_at == now_ms + 5000);
+}
+
 /* A file system without room, where we may make one. */
 static void test_disk_full(void **state)
 {
@@ -291,8 +340,9 @@ static void test_disk_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_not_in_use), TEST(test_remembered),  TEST(test_operator),
-	    TEST(test_moved_away), TEST(test_cannot_open), TEST(test_disk_full),
+	    TEST(test_not_in_use),          TEST(test_remembered),  TEST(test_operator),
+	    TEST(test_moved_away),          TEST(test_cannot_open), TEST(test_disk_full),
+	    TEST(test_less_and_less_often),
 	};
 	int failed;
 
