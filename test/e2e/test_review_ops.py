@@ -256,10 +256,14 @@ def test_idle_worker_does_not_wake(start, backend):
     def switches(pid):
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", file.read(), re.M).group(1))
-    pids = [proxy.process.pid] + children(proxy)
-    before = [switches(pid) for pid in pids]
-    time.sleep(4)
-    assert [switches(pid) - b for pid, b in zip(pids, before)] == [0, 0, 0]
+    pids, woken = [proxy.process.pid] + children(proxy), []
+    for _ in range(3):  # a page that the system took away and brings back is a wait, too; a timer shows in each of them
+        before = [switches(pid) for pid in pids]
+        time.sleep(4)
+        woken.append([switches(pid) - b for pid, b in zip(pids, before)])
+        if woken[-1] == [0, 0, 0]:
+            return
+    raise AssertionError(woken)
 
 
 def configuration(tmp_path, pki, key, extra="", start=""):
