@@ -109,11 +109,16 @@ static void take_store(struct keeper_memory *memory, struct peer_store *store)
 	count_peers(memory);
 }
 
+static bool is_of(const struct keeper_memory *memory, const char *directory)
+{
+	return memory->directory && strcmp(memory->directory, directory) == 0;
+}
+
 int keeper_memory_open(struct keeper_memory *memory, const char *directory, struct errbuf *err)
 {
 	struct peer_store *store;
 
-	if (memory->store && strcmp(memory->directory, directory) == 0)
+	if (memory->store && is_of(memory, directory))
 		return 0;
 	store = peer_store_open(directory, err);
 	if (!store)
@@ -127,7 +132,7 @@ int keeper_memory_open(struct keeper_memory *memory, const char *directory, stru
 
 int keeper_memory_prepare(struct keeper_memory *memory, const char *directory, struct errbuf *err)
 {
-	if (memory->directory && strcmp(memory->directory, directory) == 0)
+	if (is_of(memory, directory))
 		return 0;
 	return keeper_memory_open(memory, directory, err);
 }

@@ -167,7 +167,7 @@ static void hurry(struct lookup *l)
 	if (l->hurried || l->open == 0 || !lacks_only_families(l))
 		return;
 	l->hurried = true;
-	if (evutil_timercmp(&l->timeout, &resolution_delay, >))
+	if (l->timeout.tv_sec > 0 || l->timeout.tv_usec > resolution_delay.tv_usec)
 		(void)evtimer_add(l->event, &resolution_delay);
 }
 
