@@ -111,7 +111,7 @@ struct hub {
 	char *prefix;             /* its prefix for streams; NULL before the header */
 	struct siphash_key hash_key;
 	struct pair *bucket[HUB_BUCKETS];
-	unsigned pair_count;
+	unsigned pair_count; /* HUB_PAIRS_MAX; twice that with those that were made for questions about keys */
 	uint64_t uses;
 	/* A pair was forgotten that the legacy server may hold for proven: a stanza of a pair that is not known is lost
 	 * from then on, and no offence that would end all others. */

@@ -173,14 +173,16 @@ static struct pair *least_missed(const struct hub *hub)
 
 /*
  * The legacy server is not told of the pair that must go: jabberd2 would close the connection for it, with all other
- * pairs, also where it has nothing more to say to this one.
+ * pairs, also where it has nothing more to say to this one. verify: for a pair that only asks about a key.
  */
-static bool make_room(struct hub *hub)
+static bool make_room(struct hub *hub, bool verify)
 {
-	if (hub->pair_count < HUB_PAIRS_MAX)
+	/* What is asked about keys comes of strangers, who must not cost a pair that is proven: such pairs have room
+	 * beside the others, as long as they have spokes. */
+	if (hub->pair_count < (verify ? 2 * HUB_PAIRS_MAX : HUB_PAIRS_MAX))
 		return true;
 	struct pair *pair = least_missed(hub);
-	if (pair == NULL)
+	if (pair == NULL || (verify && !pair->lapsed))
 		return false;
 	if (!pair->lapsed)
 		log_warn("a legacy server has more than %d pairs of domains on one connection: what it still sends "
@@ -207,7 +209,7 @@ static void dialback(struct hub *hub, const struct xml_node *element, const char
 		return;
 	}
 	struct pair *pair = find_pair(hub, &a);
-	if (pair == NULL && !make_room(hub)) {
+	if (pair == NULL && !make_room(hub, verify)) {
 		const struct hub_answer answer = {a.to_said, a.from_said, id, NULL, XMPP_ERROR_RESOURCE_CONSTRAINT};
 		hub_tell(hub, &answer);
 		return;

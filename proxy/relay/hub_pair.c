@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "relay/leg.h"
 
 struct pair *pair_new(struct hub *hub, const struct hub_addresses *a)
 {
@@ -57,7 +58,7 @@ static void tell(const struct pair *pair, const char *id, const char *type, enum
 	hub_tell(pair->hub, &answer);
 }
 
-static bool connect(struct pair *pair)
+static bool connected(struct pair *pair)
 {
 	if (pair->spoke == NULL)
 		pair->spoke = spoke_new(pair);
@@ -75,7 +76,7 @@ void pair_request(struct pair *pair, const char *raw, size_t len)
 	}
 	pair->asked = true;
 	pair->hub->asked_ms = clock_ms();
-	if (connect(pair))
+	if (connected(pair))
 		spoke_send(pair->spoke, raw, len);
 	else
 		pair_lost(pair, XMPP_ERROR_RESOURCE_CONSTRAINT);
@@ -84,7 +85,11 @@ void pair_request(struct pair *pair, const char *raw, size_t len)
 void pair_verify(struct pair *pair, const char *id, const char *raw, size_t len)
 {
 	size_t size = strlen(id) + 1;
-	if (pair->verify_count >= HUB_VERIFIES_MAX) {
+	/* The keys are strangers' words, and a pair that only asks has no account that outlives it: questions hold up
+	 * nobody. */
+	bool full =
+	    pair->spoke != NULL && (pair->spoke->blocked || leg_unsent(pair->spoke->leg) + len > pair->hub->p.buffer);
+	if (full || pair->verify_count >= HUB_VERIFIES_MAX) {
 		tell(pair, id, NULL, XMPP_ERROR_RESOURCE_CONSTRAINT);
 		return;
 	}
@@ -94,7 +99,7 @@ void pair_verify(struct pair *pair, const char *id, const char *raw, size_t len)
 	pair->verifies = verify;
 	pair->verify_count++;
 	pair->hub->asked_ms = clock_ms();
-	if (connect(pair))
+	if (connected(pair))
 		spoke_send(pair->spoke, raw, len);
 	else
 		pair_lost(pair, XMPP_ERROR_RESOURCE_CONSTRAINT);
@@ -104,7 +109,7 @@ void pair_verify(struct pair *pair, const char *id, const char *raw, size_t len)
 static void renew(struct pair *pair)
 {
 	pair->asked = true;
-	if (!connect(pair)) {
+	if (!connected(pair)) {
 		pair_lost(pair, XMPP_ERROR_RESOURCE_CONSTRAINT);
 		return;
 	}
@@ -116,10 +121,13 @@ void pair_reckon(struct pair *pair)
 {
 	uint64_t now = clock_ms(), passed = now - pair->held_ms;
 	pair->held_ms = now;
-	if (pair->spoke != NULL && pair->spoke->blocked)
-		pair->held += passed * HUB_GIVEN_BACK;
-	else
+	if (pair->spoke != NULL && pair->spoke->blocked) {
+		/* No more than all of it: who has taken what waited since is not given up for having been late. */
+		uint64_t most = (uint64_t)HUB_HELD_MAX_MS * HUB_GIVEN_BACK, left = most - pair->held;
+		pair->held = passed * HUB_GIVEN_BACK < left ? pair->held + passed * HUB_GIVEN_BACK : most;
+	} else {
 		pair->held -= passed < pair->held ? passed : pair->held;
+	}
 }
 
 /* Lapsed, the legacy server was told; given up, it was not, for it would close its connection, and jabberd2 never asks

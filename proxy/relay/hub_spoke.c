@@ -146,19 +146,19 @@ static void send_header(struct spoke *spoke)
 }
 
 /*
- * Room for one more: the oldest that has parted, if any, has its answers, our close tag and only its end to come, which
- * nobody misses. There is one whenever there are too many: a pair without a spoke is among HUB_PAIRS_MAX at most.
- * Callable from the legacy leg's callbacks only.
+ * Room for one more: the oldest that has parted has its answers, our close tag and only its end to come, which nobody
+ * misses. False: all are in use. Callable from the legacy leg's callbacks only.
  */
-static void cut_oldest(struct hub *hub)
+static bool cut_oldest(struct hub *hub)
 {
 	struct spoke *oldest = NULL;
 	for (struct spoke *spoke = hub->spokes; spoke != NULL; spoke = spoke->next)
 		oldest = spoke->pair == NULL ? spoke : oldest;
 	if (oldest == NULL)
-		return;
+		return false;
 	leg_free(&oldest->leg);
 	on_closed(oldest);
+	return true;
 }
 
 struct spoke *spoke_new(struct pair *pair)
@@ -166,8 +166,8 @@ struct spoke *spoke_new(struct pair *pair)
 	struct hub *hub = pair->hub;
 	const struct xmlstream_limits limits = {HUB_ANSWER_MAX, hub->p.depth, HUB_ATTRIBUTES_MAX};
 	int fds[2];
-	if (hub->spoke_count >= HUB_PAIRS_MAX)
-		cut_oldest(hub);
+	if (hub->spoke_count >= HUB_PAIRS_MAX && !cut_oldest(hub))
+		return NULL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
 		return NULL;
 	struct spoke *spoke = mem_zalloc(sizeof(*spoke));
@@ -218,7 +218,8 @@ static void give_up(struct spoke *spoke)
 
 void spoke_watch(struct spoke *spoke)
 {
-	if (spoke->pair == NULL)
+	/* One that holds up nobody now is left alone, whatever it did before. */
+	if (spoke->pair == NULL || !spoke->blocked)
 		return;
 	pair_reckon(spoke->pair);
 	if (spoke->pair->held >= (uint64_t)HUB_HELD_MAX_MS * HUB_GIVEN_BACK)

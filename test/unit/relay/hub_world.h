@@ -22,7 +22,7 @@
 #include "base/strbuf.h"
 #include "relay/leg.h"
 
-#define FARS_MAX 1100
+#define FARS_MAX 1200
 #define NS_STREAM "http://etherx.jabber.org/streams"
 #define NS_DB "jabber:server:dialback"
 /* jabberd2's, and one that declares more. */

@@ -166,6 +166,8 @@ static void given_up_and_asked_anew(void **state)
 	far_send(w, &w->far[1], REMOTE_HEADER("t") RESULT_IS("valid", B, A));
 	far_saw(&w->legacy, RESULT_IS("valid", B, A));
 	far_saw(&w->far[1], MESSAGE(A, B));
+	/* Looked at while it holds up nobody, it lives. */
+	watch_at(w, now + 60000);
 	at(now + 65000);
 	block(w, &w->far[1], text);
 	wait_blocked(w, &w->far[1], now + 65999);
@@ -368,6 +370,53 @@ static void who_makes_room(void **state)
 }
 
 /* Streams that have done all they were for are waited for only while there is room. */
+/* Whoever makes the legacy server ask about many keys costs none of its proven pairs. */
+static void questions_make_no_room(void **state)
+{
+	struct hub_world *w = *state;
+	char text[256];
+	fill(w);
+	for (unsigned i = 0; i < HUB_PAIRS_MAX; i++) {
+		accept_pair(w, i, i);
+		far_close(&w->far[i]);
+	}
+	turns(w);
+	strbuf_clear(&w->legacy.seen);
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "<db:verify from='" A "' to='v%u.example' id='q'>key</db:verify>", i);
+		legacy_send(w, text);
+	}
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 100);
+	far_saw(&w->legacy, "");
+	say(w, 0);
+	say(w, HUB_PAIRS_MAX / 2);
+	assert_int_equal(w->over, 0);
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 102);
+}
+
+/* The keys are strangers' words: an unproven pair whose far end takes nothing holds up nobody with them. */
+static void questions_hold_up_nobody(void **state)
+{
+	struct hub_world *w = *state;
+	char key[3000], text[3300];
+	unsigned asked = 0;
+	memset(key, 'k', sizeof(key));
+	while (strstr(strbuf_text(&w->legacy.seen), "resource-constraint") == NULL && asked < 1000) {
+		snprintf(text, sizeof(text), "<db:verify from='" A "' to='" B "' id='%u'>%.*s</db:verify>", asked++,
+			 (int)sizeof(key), key);
+		assert_int_equal(send(w->legacy.fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+		for (int i = 0; i < 4; i++) {
+			event_base_loop(w->base, EVLOOP_NONBLOCK);
+			leg_io_flush(w->io);
+		}
+		far_read(&w->legacy);
+		assert_true(hub_is_reading(w->hub));
+	}
+	assert_in_range(asked, 2, 999);
+	assert_int_equal(w->paused, 0);
+	assert_int_equal(w->over, 0);
+}
+
 static void too_many_parted(void **state)
 {
 	struct hub_world *w = *state;
@@ -430,6 +479,8 @@ int main(void)
 	    T(too_many_pairs),
 	    T(who_makes_room),
 	    T(too_many_parted),
+	    T(questions_make_no_room),
+	    T(questions_hold_up_nobody),
 	    T(too_many_verifies),
 	    BARE(one_that_takes_nothing),
 	    BARE(given_up_and_asked_anew),
