@@ -304,7 +304,7 @@ static void conclude_srv(struct lookup *l)
 	if (settle_failed_srv(l))
 		return;
 	l->result.srv = found || refused;
-	l->result.direct_offered = direct->status == ANSWER_FOUND;
+	l->result.direct_offered = direct->count > 0;
 	l->result.srv_secure = l->use_secure = direct->common.secure && starttls->common.secure;
 	if (found)
 		set_targets(l);
