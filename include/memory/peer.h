@@ -15,10 +15,11 @@
 #define PEER_TEXT_SIZE 256
 #define PEER_TIME_MAX 253402300799 /* seconds since 1970: the last of the year 9999 */
 /* Remembered of one (domain, service): the ones seen last, of which those not accepted make room first, so that nobody
- * can push a known certificate out by showing many. */
+ * can push a known certificate out by showing many: the last place is for one that is not. */
 #define PEER_CERTIFICATES 8
-/* … and servers of it that were met with a certificate that was accepted then. */
-#define PEER_ENDPOINTS 16
+/* … and servers of it that were met with a certificate that was accepted then. As many: a server that is known while
+ * its certificate is forgotten would show a changed one. */
+#define PEER_ENDPOINTS (PEER_CERTIFICATES - 1)
 
 enum peer_service { PEER_C2S, PEER_S2S, PEER_SERVICES };
 const char *peer_service_name(enum peer_service service); /* "c2s", "s2s" */
@@ -86,16 +87,17 @@ bool peer_digest_valid(const char *hex);    /* 64 digits in lower case */
 /*
  * What a certificate that is shown is against those remembered (LOG-6), each of which is good at every endpoint: a site
  * may carry it from one node to the next. A site may also have a certificate for each of its nodes, so that one shown
- * at an endpoint where we were never before is no change, if it is verified or DNSSEC proves the endpoint. Without
- * either it is: whoever forges DNS would only have to think of a new name. Inbound there is one endpoint, never new.
+ * at an endpoint where we were never before is no change, if it is verified and DNSSEC proves the endpoint. Each alone
+ * is not enough to say nothing: DNSSEC proves a name and not who answers there, and whoever has got himself a
+ * certificate would only have to think of a new name. Inbound there is one endpoint, never new.
  */
 enum peer_standing {
 	PEER_FIRST,          /* there is none to hold it against */
 	PEER_KNOWN,          /* remembered and accepted */
-	PEER_NEW_SERVER,     /* not remembered, at an endpoint not met before that is proven to be the domain's */
+	PEER_NEW_SERVER,     /* not remembered, verified, at an endpoint not met before that DNSSEC proves */
 	PEER_SAME_KEY,       /* not accepted, but its key is one of a certificate that is */
 	PEER_WAITING,        /* remembered from a stream that was refused or warned of, and not accepted */
-	PEER_STRANGE_SERVER, /* none of these, at an endpoint not met before that nothing proves */
+	PEER_STRANGE_SERVER, /* none of these, at an endpoint not met before */
 	PEER_CHANGED         /* none of these */
 };
 /* seen->has_certificate. The session decides by it, and the store by the same what counts as accepted from then on. */

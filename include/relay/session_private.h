@@ -117,7 +117,6 @@ struct remote {
 	bool by_dns;   /* the candidates came from there */
 	bool resolved; /* by SRV records */
 	bool direct_offered, srv_secure;
-	bool suspect; /* a candidate was refused for its certificate: that DNSSEC names another one is not enough now */
 	struct candidate candidate; /* the one under way or reached; target "" before the first */
 	struct addr own;            /* our end of the connection to it */
 	struct shared_ends noted;   /* that connection, as shared_note_own knows it; own.len 0: not */

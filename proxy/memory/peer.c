@@ -86,7 +86,7 @@ enum peer_standing peer_memory_judge(const struct peer_memory *memory, const str
 		return PEER_FIRST;
 	if (same && same->accepted)
 		return PEER_KNOWN;
-	if (strange && !same && (shown->accepted || seen->srv_secure))
+	if (strange && !same && shown->accepted && seen->srv_secure)
 		return PEER_NEW_SERVER;
 	if (find_accepted_key(memory, shown->spki_sha256))
 		return PEER_SAME_KEY;

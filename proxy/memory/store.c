@@ -137,11 +137,13 @@ static void merge_certificate(struct peer_certificate *out, const struct peer_me
 		memcpy(out->endpoint, old->endpoint, sizeof(out->endpoint));
 }
 
-static int trim_certificates(struct peer_store *store, const struct peer_observation *seen, struct errbuf *err)
+/* keep: of the others. */
+static int trim_certificates(struct peer_store *store, const struct peer_observation *seen, int keep,
+			     struct errbuf *err)
 {
 	bind_pair(store, STATEMENT_CERTIFICATE_TRIM, seen);
 	peer_store_bind_text(store, STATEMENT_CERTIFICATE_TRIM, 3, seen->certificate.sha256);
-	peer_store_bind_number(store, STATEMENT_CERTIFICATE_TRIM, 4, PEER_CERTIFICATES - 1);
+	peer_store_bind_number(store, STATEMENT_CERTIFICATE_TRIM, 4, keep);
 	return peer_store_run(store, STATEMENT_CERTIFICATE_TRIM, err);
 }
 
@@ -185,7 +187,8 @@ static int remember_certificate(struct peer_store *store, const struct peer_obse
 		return -1;
 	if (merged.accepted && !seen->inbound && !seen->refused && remember_endpoint(store, seen, err) < 0)
 		return -1;
-	return known->certificate_count == PEER_CERTIFICATES ? trim_certificates(store, seen, err) : 0;
+	/* One place is never taken by an accepted one: who shows one that is not finds it free, and pushes none out. */
+	return trim_certificates(store, seen, merged.accepted ? PEER_CERTIFICATES - 2 : PEER_CERTIFICATES - 1, err);
 }
 
 /* The pair last: it is what says which. */

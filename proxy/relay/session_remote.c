@@ -158,7 +158,7 @@ static struct peer_observation look(const struct session *s)
 	seen.offered = !seen.inbound && s->starttls_advertised;
 	seen.required = !seen.inbound && s->starttls_required;
 	seen.direct = !seen.inbound && (s->starttls == STARTTLS_DIRECT || r->direct_offered);
-	seen.srv_secure = !seen.inbound && r->srv_secure && !r->suspect;
+	seen.srv_secure = !seen.inbound && r->srv_secure;
 	seen.method = method_of(s);
 	put_certificate(&seen, r);
 	return seen;
@@ -304,12 +304,10 @@ static void observe(struct session *s, bool refused)
 	recall->observe(recall->ctx, &seen);
 }
 
-/* Who shows one such certificate can show another one at the domain's next server. */
 void session_remote_changed(struct session *s)
 {
 	session_remote_events(s);
 	observe(s, true);
-	s->remote->suspect = true;
 }
 
 void session_remote_settled(struct session *s)

@@ -183,30 +183,51 @@ def second(gateway, remote, dns):
     return make
 
 
-def test_another_server_of_a_site_has_its_own_certificate(second, zoo, unproven):
-    """DNSSEC says that it is one of the domain's: not met before, and no change."""
-    proxy, server = second("nodes.example", *unproven)
-    Legacy(proxy.outbound).open("nodes.example").close()
-    until(lambda: "node1.nodes.example" in proxy.cli("peers", "show", "nodes.example").stdout, "the second in the memory")
-    assert not proxy.records("certificate-changed")
-    assert "NOT ACCEPTED" not in proxy.cli("peers", "show", "nodes.example").stdout
-    # One that is remembered of the domain may move there; any other is a change from now on.
-    server.certificate = unproven[0]
-    Legacy(proxy.outbound).open("nodes.example").close()
-    assert not proxy.records("certificate-changed")
-    server.certificate = zoo.get("self-signed")
-    Legacy(proxy.outbound).begin("nodes.example").refused("certificate-changed")
-    assert "not met before" not in proxy.wait_records("certificate-changed")[0]["event"]["reason"]
+def good(pki, domain, number):
+    return pki.issue(domain, name=f"node{number}-{domain}", usage="serverAuth,clientAuth")
 
 
-def test_a_server_that_only_dns_names_is_a_change(second, unproven):
-    """Without DNSSEC anybody on the way can name a server that was not met before."""
-    proxy, _ = second("nodes.plain.example", unproven[0], unproven[1])
-    Legacy(proxy.outbound).begin("nodes.plain.example").refused("certificate-changed")
-    record = proxy.wait_records("certificate-changed")[0]
+@pytest.mark.parametrize("domain, told", [("nodes.example", False), ("nodes.plain.example", True)], ids=["signed", "unsigned"])
+def test_another_server_of_a_site_has_its_own_certificate(second, pki, zoo, domain, told):
+    """It is verified, and DNSSEC says that it is one of the domain's: no change. Without DNSSEC whoever has got himself a
+    certificate could have thought of the name: let in, and said once."""
+    first, other = good(pki, domain, 0), good(pki, domain, 1)
+    proxy, server = second(domain, first, other)
+    Legacy(proxy.outbound).open(domain).close()
+    until(lambda: f"node1.{domain}" in proxy.cli("peers", "show", domain).stdout, "the second in the memory")
+    Legacy(proxy.outbound).open(domain).close()
+    changes = proxy.records("certificate-changed")
+    assert [record["event"]["severity"] for record in changes] == [1] * told, changes
+    for record in changes:
+        assert "a server of the domain that was not met before; it is verified" in record["event"]["reason"]
+        assert audit.get(record, "xmpp.peer.previous.sha256") == fingerprints(first[0])[0]
+    assert "NOT ACCEPTED" not in proxy.cli("peers", "show", domain).stdout
+    # One that is remembered of the domain may move there; any other is a change.
+    server.certificate = first
+    Legacy(proxy.outbound).open(domain).close()
+    assert len(proxy.records("certificate-changed")) == told
+    server.certificate = zoo.issue(f"unproven-{domain}", domain, f"subjectAltName=DNS:{domain}\n", None)
+    Legacy(proxy.outbound).begin(domain).refused("certificate-changed")
+    assert "not met before" not in proxy.records("certificate-changed")[-1]["event"]["reason"]
+
+
+@pytest.mark.parametrize("domain", ["strange.example", "strange.plain.example"], ids=["signed", "unsigned"])
+def test_a_server_that_only_dns_names_is_a_change(second, unproven, domain):
+    """Anybody on the way can name a server that was not met before, or answer for one that DNSSEC names: whoever keeps us
+    from the first must not be let in at the next, and not at the first after that."""
+    proxy, server = second(domain, unproven[0], unproven[1])
+    for _ in range(2):
+        Legacy(proxy.outbound).begin(domain).refused("certificate-changed")
+    record, = proxy.wait_records("certificate-changed")
     assert record["event"]["severity"] == 2
-    assert "a server of the domain that was not met before" in record["event"]["reason"]
-    assert "NOT ACCEPTED" in proxy.cli("peers", "show", "nodes.plain.example").stdout
+    assert "a server of the domain that was not met before, and nothing verifies it" in record["event"]["reason"]
+    assert "NOT ACCEPTED" in proxy.cli("peers", "show", domain).stdout
+    # Each server of such a site wants to be accepted, once.
+    assert proxy.cli("peers", "accept", domain, fingerprints(unproven[1][0])[0]).returncode == 0
+    Legacy(proxy.outbound).open(domain).close()
+    server.certificate = unproven[0]
+    Legacy(proxy.outbound).open(domain).close()
+    assert len(proxy.records("certificate-changed")) == 1
 
 
 def test_forget(gateway, remote, renewed):

@@ -110,8 +110,11 @@ static enum peer_standing judged_at(const char *endpoint, const char *shown, boo
 static void test_servers(void **state)
 {
 	(void)state;
-	assert_int_equal(judged_at("n.example:5269", "d4", false, true, false), PEER_NEW_SERVER);
-	assert_int_equal(judged_at("n.example:5269", "d4", false, false, true), PEER_NEW_SERVER);
+	assert_int_equal(judged_at("n.example:5269", "d4", false, true, true), PEER_NEW_SERVER);
+	/* Verified it is let in, but not without a word: the name may be one that somebody thought of for it. */
+	assert_int_equal(judged_at("n.example:5269", "d4", false, true, false), PEER_STRANGE_SERVER);
+	/* DNSSEC proves the name, not who answers there: the other port of the same host is a server not met before. */
+	assert_int_equal(judged_at("a.example:5270", "d4", false, false, true), PEER_STRANGE_SERVER);
 	assert_true(peer_standing_good(PEER_NEW_SERVER));
 	/* Whoever forges DNS can name as many as he likes. */
 	assert_int_equal(judged_at("n.example:5269", "d4", false, false, false), PEER_STRANGE_SERVER);

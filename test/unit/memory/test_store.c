@@ -315,21 +315,19 @@ static void test_servers(void **state)
 	peer_store_close(&store);
 	open_store(10);
 	assert_int_equal(get("example.com", PEER_S2S)->endpoint_count, 2);
-	/* A further server that DNSSEC proves brings its certificate; one that nothing proves does not. */
-	seen.srv_secure = true;
+	/* A further server that proves itself brings its certificate; one that DNSSEC alone names does not. */
 	show_at(&seen, 'b', 4);
+	seen.certificate.accepted = true;
 	observe(&seen);
 	m = get("example.com", PEER_S2S);
 	assert_true(m->certificate[0].accepted);
 	assert_string_equal(m->endpoint[0], "4.example.com:5269");
-	seen.srv_secure = false;
+	seen.srv_secure = true;
 	show_at(&seen, 'c', 5);
 	observe(&seen);
 	m = get("example.com", PEER_S2S);
 	assert_false(m->certificate[0].accepted);
 	assert_int_equal(m->endpoint_count, 3);
-	/* Where one was met another one is a change, DNSSEC or not. */
-	seen.srv_secure = true;
 	show_at(&seen, 'd', 1);
 	observe(&seen);
 	assert_false(get("example.com", PEER_S2S)->certificate[0].accepted);
@@ -351,7 +349,7 @@ static void test_many_servers(void **state)
 	m = get("example.com", PEER_S2S);
 	assert_int_equal(m->endpoint_count, PEER_ENDPOINTS);
 	assert_string_equal(m->endpoint[0], "19.example.com:5269");
-	assert_string_equal(m->endpoint[PEER_ENDPOINTS - 1], "4.example.com:5269");
+	assert_string_equal(m->endpoint[PEER_ENDPOINTS - 1], "13.example.com:5269");
 	assert_int_equal(peer_store_forget(store, "example.com", &count, &err), 0);
 	assert_int_equal(rows_of("SELECT count(*) FROM endpoint"), 0);
 }
@@ -388,10 +386,25 @@ static void test_many_certificates(void **state)
 		observe(&seen);
 	}
 	m = get("example.com", PEER_S2S);
-	for (int i = 0; i < 8; i++) {
+	assert_int_equal(m->certificate_count, 7);
+	for (int i = 0; i < 7; i++) {
 		snprintf(name, sizeof(name), "f%d", 7 - i);
 		assert_memory_equal(m->certificate[i].sha256, name, 2);
 	}
+	/* One place is left for those that wait to be accepted: all seven are there when two have been shown. */
+	for (int i = 0; i < 2; i++) {
+		seen.when++;
+		show(&seen, '0', false);
+		snprintf(name, sizeof(name), "e%d", i);
+		memcpy(seen.certificate.sha256, name, 2);
+		seen.refused = true;
+		observe(&seen);
+	}
+	m = get("example.com", PEER_S2S);
+	assert_int_equal(m->certificate_count, PEER_CERTIFICATES);
+	assert_memory_equal(m->certificate[0].sha256, "e1", 2);
+	assert_memory_equal(m->certificate[1].sha256, "f7", 2);
+	assert_memory_equal(m->certificate[7].sha256, "f1", 2);
 }
 
 static void test_many_peers(void **state)
