@@ -247,6 +247,8 @@ static void test_addresses_of_nobody(void **state)
 	static const struct zone_entry zone[] = {
 	    {"n.example", A, 0, {"0.0.0.0", "255.255.255.255", "224.0.0.1", "0.1.2.3", "192.0.2.1"}},
 	    {"n.example", AAAA, 0, {"::", "ff02::1", "::ffff:192.0.2.9", "2001:db8::1"}},
+	    /* Not announced, either: nobody could go by it. */
+	    {"_xmpps-server._tcp.m.example", SRV, 0, {"0 0 0 n.example", "0 0 1 a\\b"}},
 	    {"_xmpp-server._tcp.m.example",
 	     SRV,
 	     0,
