@@ -83,7 +83,9 @@ static void observe(const char *domain, enum peer_service service, char digit, c
 
 	snprintf(seen.domain, sizeof(seen.domain), "%s", domain);
 	seen.certificate = m.certificate[0];
-	seen.certificate.sha256[0] = digit;
+	seen.certificate.sha256[0] = seen.certificate.spki_sha256[0] = digit;
+	/* The last place is for one that waits. */
+	seen.certificate.accepted = digit < '0' + PEER_CERTIFICATES - 1;
 	snprintf(seen.certificate.subject, sizeof(seen.certificate.subject), "%s", subject);
 	snprintf(seen.certificate.issuer, sizeof(seen.certificate.issuer), "%s", subject);
 	snprintf(seen.certificate.endpoint, sizeof(seen.certificate.endpoint), "%s", subject);
@@ -175,7 +177,7 @@ static void test_largest(void **state)
 	answer = page(PEERS_SHOW, domain, PEER_C2S, &text);
 	assert_true(answer.known);
 	assert_int_equal(occurrences(&text, "{\"domain\":"), 2);
-	assert_int_equal(occurrences(&text, "\"accepted\":"), 16);
+	assert_int_equal(occurrences(&text, "\"accepted\":"), 2 * PEER_CERTIFICATES);
 	strbuf_fini(&text);
 	answer = page(PEERS_SHOW, "other.example", PEER_C2S, &text);
 	assert_false(answer.known);
