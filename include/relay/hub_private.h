@@ -117,7 +117,7 @@ struct hub {
 	 * from then on, and no offence that would end all others. */
 	bool evicted;
 	struct spoke *spokes, *dead;
-	unsigned spoke_count; /* of `spokes`: HUB_PAIRS_MAX at most, those included that have parted */
+	unsigned spoke_count; /* of `spokes`, bounded as pairs are, those included that have parted */
 	struct event *reaper;
 	uint64_t asked_ms; /* a <db:result/> or a <db:verify/> went out last */
 	unsigned blocked;  /* spokes that are */

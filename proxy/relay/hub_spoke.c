@@ -166,7 +166,9 @@ struct spoke *spoke_new(struct pair *pair)
 	struct hub *hub = pair->hub;
 	const struct xmlstream_limits limits = {HUB_ANSWER_MAX, hub->p.depth, HUB_ATTRIBUTES_MAX};
 	int fds[2];
-	if (hub->spoke_count >= HUB_PAIRS_MAX && !cut_oldest(hub))
+	/* A pair that only asks about a key comes of strangers: they must not keep a proven one from being renewed,
+	 * of which the legacy server would be told. There are no more of those than of pairs. */
+	if (hub->spoke_count >= HUB_PAIRS_MAX && !cut_oldest(hub) && !pair->asked)
 		return NULL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
 		return NULL;

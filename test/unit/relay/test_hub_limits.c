@@ -394,6 +394,32 @@ static void questions_make_no_room(void **state)
 	assert_int_equal(w->fars, HUB_PAIRS_MAX + 102);
 }
 
+/* … nor the way to renew one: however many stand still, the legacy server is told of none that it has. */
+static void questions_take_no_way(void **state)
+{
+	struct hub_world *w = *state;
+	char text[256];
+	legacy_send(w, RESULT(A, B));
+	prove(w, &w->far[0]);
+	far_close(&w->far[0]);
+	turns(w);
+	for (unsigned i = 0; i < HUB_PAIRS_MAX; i++) {
+		snprintf(text, sizeof(text), VERIFY(A, "v%u.example", "q"), i);
+		assert_int_equal(send(w->legacy.fd, text, strlen(text), 0), (ssize_t)strlen(text));
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+	}
+	turns(w);
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 1);
+	far_saw(&w->legacy, "");
+	legacy_send(w, VERIFY(A, C, "q"));
+	far_saw(&w->legacy, VERIFY_ERROR(C, A, "q", "wait", "resource-constraint"));
+	legacy_send(w, MESSAGE(A, B));
+	assert_int_equal(w->fars, HUB_PAIRS_MAX + 2);
+	far_saw(&w->far[HUB_PAIRS_MAX + 1], SPOKE_HEADER(A, B) RESULT(A, B));
+	far_saw(&w->legacy, "");
+	assert_int_equal(w->over, 0);
+}
+
 /* The keys are strangers' words: an unproven pair whose far end takes nothing holds up nobody with them. */
 static void questions_hold_up_nobody(void **state)
 {
@@ -480,6 +506,7 @@ int main(void)
 	    T(who_makes_room),
 	    T(too_many_parted),
 	    T(questions_make_no_room),
+	    T(questions_take_no_way),
 	    T(questions_hold_up_nobody),
 	    T(too_many_verifies),
 	    BARE(one_that_takes_nothing),
