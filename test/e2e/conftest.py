@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from harness import netns, wait  # noqa: E402
+from harness import netns, peer, s2s, wait  # noqa: E402
 from harness.backend import Backend  # noqa: E402
 from harness.client import Client  # noqa: E402
 from harness.dnslab import DnsLab  # noqa: E402
@@ -199,6 +199,18 @@ def gateway(pki, manage, legacy_backend):
     """gateway(peers=[...], config={}, ...) -> portcullis between servers, for im.test."""
     def make(peers=(), run=True, backend=None, **options):
         return manage(Gateway(pki, backend or legacy_backend.address, peers, **options), run)
+    return make
+
+
+@pytest.fixture
+def inbound(gateway, legacy_backend, pki, remote_certificate):
+    """inbound(...) -> proxy, a verified peer's stream that is up, and the legacy server's end of it."""
+    def make(features=s2s.FEATURES_DIALBACK, **options):
+        proxy = gateway(**options)
+        visitor = peer.Peer(proxy.inbound).secure(peer.context(pki, remote_certificate)).begin()
+        server = legacy_backend.greet_server(features)
+        assert visitor.opened().endswith(s2s.limited(features))
+        return proxy, visitor, server
     return make
 
 

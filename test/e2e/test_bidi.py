@@ -3,25 +3,10 @@
 may say what a proven pair of domains lets it say, and nothing more. The other direction is in test_dialback.py."""
 import re
 
-import pytest
-
 from harness import audit, s2s, wire
-from harness.peer import Peer, context
 
 REMOTE = "remote.test"
 THERE, BACK = s2s.message(f"romeo@{REMOTE}", "juliet@im.test"), s2s.message("juliet@im.test", f"romeo@{REMOTE}", "and back")
-
-
-@pytest.fixture
-def inbound(gateway, legacy_backend, pki, remote_certificate):
-    """inbound(...) -> proxy, a verified peer's stream that is up, and the legacy server's end of it."""
-    def make(features=s2s.FEATURES_BIDI, **options):
-        proxy = gateway(**options)
-        visitor = Peer(proxy.inbound).secure(context(pki, remote_certificate)).begin()
-        server = legacy_backend.greet_server(features)
-        assert visitor.opened().endswith(s2s.limited(features))
-        return proxy, visitor, server
-    return make
 
 
 def agree(visitor, server):
@@ -38,7 +23,7 @@ def refused(proxy, visitor, server, code, condition):
 
 
 def test_the_proven_pair_speaks_both_ways(inbound):
-    proxy, visitor, server = inbound()
+    proxy, visitor, server = inbound(s2s.FEATURES_BIDI)
     agree(visitor, server)
     visitor.dialback(server)
     visitor.send(THERE)
@@ -53,7 +38,7 @@ def test_the_proven_pair_speaks_both_ways(inbound):
 
 
 def test_not_before_the_pair_is_proven(inbound):
-    proxy, visitor, server = inbound()
+    proxy, visitor, server = inbound(s2s.FEATURES_BIDI)
     agree(visitor, server)
     server.send(BACK)
     refused(proxy, visitor, server, "forged-from", "invalid-from")
@@ -61,7 +46,7 @@ def test_not_before_the_pair_is_proven(inbound):
 
 def test_not_without_the_visitors_word(inbound):
     """Offered and not taken: the stream has one direction."""
-    proxy, visitor, server = inbound()
+    proxy, visitor, server = inbound(s2s.FEATURES_BIDI)
     visitor.dialback(server)
     server.send(BACK)
     refused(proxy, visitor, server, "forged-from", "invalid-from")
@@ -78,7 +63,7 @@ def test_not_where_it_was_not_offered(inbound):
 def test_a_further_pair_of_the_legacy_servers_own(inbound):
     """The way back is for the pairs that the visitor has proven. What else the legacy server asks for here is refused, to itself and
     without a word to the visitor; the stream lives, and it can open one of its own."""
-    proxy, visitor, server = inbound(domains=("im.test", "other.test"))
+    proxy, visitor, server = inbound(s2s.FEATURES_BIDI, domains=("im.test", "other.test"))
     agree(visitor, server)
     visitor.dialback(server)
     server.send(s2s.result("other.test", REMOTE) + BACK)
@@ -93,7 +78,7 @@ def test_a_further_pair_of_the_legacy_servers_own(inbound):
 
 def test_an_answer_that_nobody_asked_for(inbound):
     """DB-2 holds there as well: the visitor's `valid` counts where the legacy server has asked, and nowhere else."""
-    proxy, visitor, server = inbound()
+    proxy, visitor, server = inbound(s2s.FEATURES_BIDI)
     agree(visitor, server)
     visitor.send(s2s.answer(REMOTE, "im.test"))
     visitor.to_end()

@@ -11,20 +11,6 @@ from harness.legacy import Legacy
 from harness.peer import Peer, context
 
 REMOTE = "remote.test"
-BIDI_FEATURES = b"<stream:features><bidi xmlns='urn:xmpp:features:bidi'/>" + s2s.FEATURE + b"</stream:features>"
-BIDI = b"<bidi xmlns='urn:xmpp:bidi'/>"
-
-
-@pytest.fixture
-def inbound(gateway, legacy_backend, pki, remote_certificate):
-    """inbound(...) -> proxy, a verified peer's stream that is up, and the legacy server's end of it."""
-    def make(features=s2s.FEATURES_DIALBACK, **options):
-        proxy = gateway(**options)
-        visitor = Peer(proxy.inbound).secure(context(pki, remote_certificate)).begin()
-        server = legacy_backend.greet_server(features)
-        visitor.opened()
-        return proxy, visitor, server
-    return make
 
 
 @pytest.fixture
@@ -193,9 +179,9 @@ def test_a_stanza_from_the_one_who_was_called_needs_bidi(outbound):
 
 def test_bidi(outbound):
     """XEP-0288, NEG-32: once agreed, the proven pair speaks both ways, and only that one."""
-    proxy, legacy, guest = outbound({"features": BIDI_FEATURES})
-    legacy.send(BIDI)
-    guest.until(BIDI)
+    proxy, legacy, guest = outbound({"features": s2s.FEATURES_BIDI})
+    legacy.send(s2s.BIDI)
+    guest.until(s2s.BIDI)
     legacy.dialback(guest)
     stanza = s2s.message(f"romeo@{REMOTE}", "juliet@im.test")
     guest.send(stanza)

@@ -475,6 +475,19 @@ static inline void far_is_up(struct world *w)
 	end_saw(w, &w->near, REMOTE_HEADER("r2") FEATURES(DIALBACK LIMITS));
 }
 
+/* A legacy server whose header named nobody asks for a pair, the stream of which is inside TLS then, our header sent.
+ */
+static inline void pair_comes_up(struct world *w)
+{
+	end_send(w, &w->near, RESULT(LOCAL, REMOTE));
+	AWAIT(w, w->far.seen.len > 0);
+	strbuf_clear(&w->far.seen);
+	far_offers(w, STARTTLS);
+	far_proceeds(w, &pki.remote, 0);
+	AWAIT(w, w->far.seen.len > 0);
+	strbuf_clear(&w->far.seen);
+}
+
 /* The legacy server is told so, behind a header of ours, and its stream ends. */
 static inline void legacy_is_told(struct world *w, const char *condition)
 {

@@ -14,13 +14,7 @@ static void begin_pair(struct world *w)
 	end_send(w, &w->near, NAMELESS);
 	AWAIT(w, w->near.seen.len > 0);
 	strbuf_clear(&w->near.seen);
-	end_send(w, &w->near, RESULT(LOCAL, REMOTE));
-	AWAIT(w, w->far.seen.len > 0);
-	strbuf_clear(&w->far.seen);
-	far_offers(w, STARTTLS);
-	far_proceeds(w, &pki.remote, 0);
-	AWAIT(w, w->far.seen.len > 0);
-	strbuf_clear(&w->far.seen);
+	pair_comes_up(w);
 	end_send(w, &w->far, REMOTE_HEADER("theirs") FEATURES(DIALBACK));
 	end_saw(w, &w->far, RESULT(LOCAL, REMOTE));
 	end_send(w, &w->far, RESULT_IS("valid", REMOTE, LOCAL));

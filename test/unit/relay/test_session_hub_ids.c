@@ -27,13 +27,7 @@ static void begin_pair(struct world *w, char ours[SHARED_ID_SIZE])
 	AWAIT(w, (at = strstr(strbuf_text(&w->near.seen), " id='")) != NULL);
 	snprintf(ours, SHARED_ID_SIZE, "%.*s", (int)strcspn(at + 5, "'"), at + 5);
 	strbuf_clear(&w->near.seen);
-	end_send(w, &w->near, RESULT(LOCAL, REMOTE));
-	AWAIT(w, w->far.seen.len > 0);
-	strbuf_clear(&w->far.seen);
-	far_offers(w, STARTTLS);
-	far_proceeds(w, &pki.remote, 0);
-	AWAIT(w, w->far.seen.len > 0);
-	strbuf_clear(&w->far.seen);
+	pair_comes_up(w);
 	w->hold_answers = true;
 	end_send(w, &w->far, REMOTE_HEADER("theirs") FEATURES(DIALBACK));
 	AWAIT(w, w->done != NULL);
